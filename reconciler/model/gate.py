@@ -161,6 +161,12 @@ _GATES = (
         "This looks like another institution's file.",
     ),
     Gate(
+        "schools-without-parent",
+        _R,
+        "people of schools that belong to no institution of the file, at most half",
+        "Most people are in schools that belong to no institution of the file. Correct the parents of its schools.",
+    ),
+    Gate(
         "other-source-system",
         _R,
         "source.systemCode in the manifest, compared with the last good roster",

@@ -45,6 +45,11 @@ ROLE_IDS_SCHEMA: dict[str, type[pl.DataType]] = {
 }
 
 
+#: The column with the names of a row's fields whose value could not be read, joined by commas; null for none. The store
+#: keeps its values of these fields.
+UNREADABLE = "unreadable"
+
+
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
     """Facts about a source with which the next roster is compared; None if the source does not give them."""

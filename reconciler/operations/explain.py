@@ -90,9 +90,10 @@ def explain_key(
         known = read_stored_roster(reader, record.id)
         live = replace(known.live, users=add_roles(known.live.users, known.live.roles))
         rows = _find_rows(workspace, live, customer, key)
-        if not rows:
-            raise Refusal([_describe_unknown_key(customer, key)])
         plan = _make_next_plan(workspace, customer, bundle)
+        if not rows:
+            # The row may be quarantined, so that the store never got it.
+            raise Refusal([_describe_unknown_key(customer, key), *_select_diagnostics(plan, key)])
         explained = _ExplainedCustomer(customer, record.id, live, plan)
         return tuple(_build_explanation(workspace, reader, explained, kind, row) for kind, row in rows)
 

@@ -101,7 +101,15 @@ def test_account_of_somebody_still_in_the_file_is_never_rekeyed() -> None:
     taken = person(300, email="user000@d.example")
     elsewhere = person(0, "x-1", email="other@d.example")
     later = district([taken, elsewhere, *crowd()])
-    foreign = pl.DataFrame({"sourced_id": ["x-1"], "status": ["active"], "type": ["school"], "line": [9]})
+    foreign = pl.DataFrame(
+        {
+            "sourced_id": ["d-2", "x-1"],
+            "status": "active",
+            "type": ["district", "school"],
+            "parent": [None, "d-2"],
+            "line": [9, 10],
+        }
+    )
     later = replace(later, orgs=pl.concat([later.orgs, foreign], how="diagonal"))
 
     found = actions(decide(later, live_of(district([person(0), *crowd()])), RosterRules("email")), Kind.USER)

@@ -363,7 +363,14 @@ def test_person_moved_outside_the_customer_differs_from_a_leaver() -> None:
     outside[99]["school"] = "x-1"
     later = district(outside, schools=("s-1", "s-2"))
     elsewhere = pl.DataFrame(
-        {"sourced_id": ["x-1"], "status": ["active"], "name": ["X"], "type": ["school"], "line": [9]}
+        {
+            "sourced_id": ["d-2", "x-1"],
+            "status": "active",
+            "name": ["D", "X"],
+            "type": ["district", "school"],
+            "parent": [None, "d-2"],
+            "line": [9, 10],
+        }
     )
     later = replace(later, orgs=pl.concat([later.orgs, elsewhere], how="diagonal"))
 

@@ -120,6 +120,9 @@ class OneRosterRostering(DeclarationWithRules):
     """The OneRoster version of the source."""
     client_partner_id: Text
     """The sourcedId of this customer's org in the roster; rows of other orgs are left out."""
+    schools_without_parent: Annotated[Literal["protect", "ours"], OneOf()] = "protect"
+    """Schools without a parent in the roster. protect: their people stay unchanged. ours: they are this customer's, if
+    the source has no other district."""
     match_with: Annotated[Literal["identifier", "sourced_id", "email", "username"], OneOf()]
     """The field that matches roster rows to accounts."""
     suffix: Text | None = None

@@ -15,7 +15,7 @@ from reconciler.oneroster.csv_file import KNOWN_BY
 from reconciler.oneroster.snapshot import ROLE_IDS_SCHEMA, SESSIONS_SCHEMA, Snapshot, SourceFacts
 from reconciler.oneroster.sources import PreviousRoster
 from reconciler.planning.frames import LiveRoster
-from reconciler.planning.roster import DesiredRoster, list_known_aliases
+from reconciler.planning.roster import UNPLACED_ORG, DesiredRoster, list_known_aliases
 from reconciler.store.open import Store
 from reconciler.store.read import Reader
 from reconciler.store.sync import find_roster_hold
@@ -59,7 +59,8 @@ def select_own_rows(snapshot: Snapshot, desired: DesiredRoster, live: LiveRoster
     classes = pl.concat([own["classes"]["sourced_id"], live.classes["sourced_id"]])
     own["roles"] = _filter_by_keys(_filter_by_keys(frames["roles"], "user", own["users"]["sourced_id"]), "org", orgs)
     own["enrollments"] = _filter_by_keys(_filter_by_keys(frames["enrollments"], "user", users), "class", classes)
-    own["quarantine"] = _select_own_quarantine(snapshot.quarantine, own, live)
+    unplaced = desired.quarantine.filter(pl.col("code") == UNPLACED_ORG)
+    own["quarantine"] = _select_own_quarantine(pl.concat([snapshot.quarantine, unplaced]), own, live)
     own["sessions"] = snapshot.sessions
     own["role_ids"] = frames["role_ids"].join(own["roles"], on=["user", "org", "role", "line"], how="semi")
     # Waiting rows are not saved: in a shared roster their owner is unknown.

@@ -168,6 +168,7 @@ def build_roster_rules(
         selection=build_selection(rostering.select, places),
         season=find_season(rostering.calendar, limit_rules.today, places),
         merges=build_merge_entries(rostering.merges, places),
+        schools_without_parent=rostering.schools_without_parent,
     )
 
 

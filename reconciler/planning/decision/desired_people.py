@@ -13,6 +13,7 @@ from reconciler.planning.frames.live import LiveRoster
 from reconciler.planning.roster.desired import DesiredRoster, build_desired_roster
 from reconciler.planning.roster.merges import MergePlan, settle_merges
 from reconciler.planning.roster.persons import combine_person_rows
+from reconciler.planning.roster.placement import adopt_schools_without_parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class DesiredPeople:
     #: with one row for each person
     desired: DesiredRoster
     merge_plan: MergePlan
-    #: of the combined rows alone
+    #: of the combined rows and of schools without a parent
     diagnostics: tuple[Diagnostic, ...]
 
 
@@ -40,6 +41,9 @@ def build_desired_people(
     `build_desired_roster` does. Only the full desired roster shows that it has neither person of a merge; their
     rows are then compared again, each one separately.
     """
+    adopted: tuple[Diagnostic, ...] = ()
+    if rules.schools_without_parent == "ours":
+        snapshot, adopted = adopt_schools_without_parent(snapshot, client_partner_id)
     merge_plan = settle_merges(rules.merges, snapshot, live, rules.protect)
     while True:
         others = merge_plan.exclude_merged(live.users)
@@ -48,5 +52,5 @@ def build_desired_people(
         desired = build_desired_roster(persons.snapshot, client_partner_id, suffix, known_orgs, rules.selection)
         restricted = merge_plan.restrict_to_desired(desired)
         if restricted is merge_plan:
-            return DesiredPeople(desired, merge_plan, persons.diagnostics)
+            return DesiredPeople(desired, merge_plan, (*adopted, *persons.diagnostics))
         merge_plan = restricted

@@ -36,6 +36,8 @@ class RosterRules:
     season: ActiveSeason | None = None
     #: accounts that a person declared to be one person's
     merges: tuple[MergeEntry, ...] = ()
+    #: the owner of schools without a parent: `ours`, or `protect` if it is not known
+    schools_without_parent: str = "protect"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from reconciler.planning.roster.desired import build_desired_roster as build_des
 from reconciler.planning.roster.merges import MergeEntry as MergeEntry
 from reconciler.planning.roster.persons import combine_person_rows as combine_person_rows
 from reconciler.planning.roster.persons import list_known_aliases as list_known_aliases
+from reconciler.planning.roster.placement import SCHOOLS_WITHOUT_PARENT as SCHOOLS_WITHOUT_PARENT
+from reconciler.planning.roster.placement import UNPLACED_ORG as UNPLACED_ORG
 from reconciler.planning.roster.removals import make_empty_sessions as make_empty_sessions
 from reconciler.planning.roster.removals import merge_sessions as merge_sessions
 from reconciler.planning.roster.seats import SeatLicense as SeatLicense

@@ -14,8 +14,16 @@ import polars as pl
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_warning
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.roster import ROLE_SEPARATOR, AccountStatus, list_field_names
-from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot
+from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, UNREADABLE, Snapshot
 from reconciler.planning.frames.fingerprint import compute_fingerprint
+from reconciler.planning.roster.placement import (
+    UnplacedRows,
+    describe_unplaced_orgs,
+    find_lost_orgs,
+    find_unplaced_rows,
+    has_other_districts,
+    report_schools_without_parent,
+)
 from reconciler.planning.roster.quarantine import build_quarantine_rows
 from reconciler.planning.roster.selection import RosterSelection, add_orgs_below, apply_selection, select_everything
 
@@ -24,7 +32,8 @@ from reconciler.planning.roster.selection import RosterSelection, add_orgs_below
 class DesiredRoster:
     """One customer's roster as its source and configuration want it."""
 
-    #: by roster kind, the rows that should exist: `sourced_id`, the kind's fields, `line`, `fingerprint`
+    #: by roster kind, the rows that should exist: `sourced_id`, the kind's fields, `line`, `fingerprint`; UNREADABLE of
+    #: kinds that may have unreadable values
     frames: Mapping[Kind, pl.DataFrame]
     #: by kind, `key` and `line` of rows that the source marks as to be deleted
     deletion_marks: Mapping[Kind, pl.DataFrame]
@@ -89,11 +98,11 @@ def build_desired_roster(
     """Return the roster that a snapshot wants for the customer whose org is `client_partner_id`.
 
     `suffix` is appended to usernames; `known_orgs` are the sourcedIds of the customer's orgs in the store. Raises
-    Refusal: `not-this-customer` if no row belongs to `client_partner_id`, `selection-matches-nobody`.
+    Refusal: `not-this-customer` if no row belongs to `client_partner_id`, `schools-without-parent` if most people are
+    in schools that belong to no institution of the file, `selection-matches-nobody`.
     """
     belonging = _find_belonging_rows(snapshot, client_partner_id, suffix, known_orgs)
-    rows = belonging.rows
-    quarantine = snapshot.quarantine.select(list(QUARANTINE_SCHEMA))
+    rows, quarantine = belonging.rows, belonging.quarantine
     marked = {kind: _list_deletion_marks(kind, rows[kind]) for kind in ROSTER_KINDS}
     quarantined_ids = {kind: _list_quarantined_ids(quarantine, kind) for kind in ROSTER_KINDS}
     selected = (
@@ -111,7 +120,11 @@ def build_desired_roster(
         unselected_ids=selected.unselected_ids,
         selects_by_classes=selection is not None and selection.classes is not None,
         quarantine=quarantine,
-        diagnostics=(*selected.diagnostics, *_warn_clashing_usernames(clashing)),
+        diagnostics=(
+            *describe_unplaced_orgs(belonging.unplaced),
+            *selected.diagnostics,
+            *_warn_clashing_usernames(clashing),
+        ),
     )
 
 
@@ -125,14 +138,18 @@ class _BelongingRows:
     #: sourcedIds of the customer's orgs that the file cannot place
     unplaced_orgs: pl.Series
     people_of_other_orgs: pl.Series
+    #: rows of orgs that nothing shows to be the customer's or another's
+    unplaced: UnplacedRows
+    #: rows that are not used, those of `unplaced` included
+    quarantine: pl.DataFrame
 
 
 def _find_belonging_rows(
     snapshot: Snapshot, client_partner_id: str, suffix: str | None, known_orgs: pl.Series | None
 ) -> _BelongingRows:
-    """Raise Refusal (`not-this-customer`) if no row belongs to `client_partner_id`."""
-    unplaced = _find_unplaced_orgs(snapshot, known_orgs)
-    orgs = find_belonging_orgs(snapshot.orgs, client_partner_id, unplaced)
+    """Raise Refusal: `not-this-customer` if no row belongs to `client_partner_id`, or `schools-without-parent`."""
+    unplaced_orgs = _find_unplaced_orgs(snapshot, client_partner_id, known_orgs)
+    orgs = find_belonging_orgs(snapshot.orgs, client_partner_id, unplaced_orgs)
     if not orgs.len():
         raise Refusal([_report_foreign_file(snapshot, client_partner_id)])
     # If every org of the file is this customer's and none is quarantined, so is every other row.
@@ -140,14 +157,15 @@ def _find_belonging_rows(
     inside = pl.DataFrame({"org": orgs})
     roles = snapshot.roles if has_whole_file else snapshot.roles.join(inside, on="org", how="semi")
     users = snapshot.users.join(roles, left_on="sourced_id", right_on="user", how="semi")
-    if not users.height and not _has_quarantined(snapshot.quarantine, Kind.USER):
-        raise Refusal([_report_nobody(snapshot, client_partner_id)])
+    unplaced = find_unplaced_rows(snapshot, client_partner_id, orgs)
+    _refuse_misplaced_people(snapshot, client_partner_id, users, unplaced)
+    quarantine = pl.concat([snapshot.quarantine.select(list(QUARANTINE_SCHEMA)), unplaced.quarantine])
     classes, enrollments = snapshot.classes, snapshot.enrollments
     if not has_whole_file:
         classes = classes.join(inside, left_on="school", right_on="org", how="semi")
-        enrollments = _filter_belonging_enrollments(enrollments, users, classes, snapshot.quarantine)
+        enrollments = _filter_belonging_enrollments(enrollments, users, classes, quarantine)
     rows = {
-        Kind.ORG: _build_orgs(snapshot.orgs, orgs, client_partner_id),
+        Kind.ORG: _build_orgs(snapshot.orgs, orgs, client_partner_id, unplaced_orgs),
         Kind.USER: _build_people(users, roles, suffix),
         Kind.CLASS: classes,
         Kind.ENROLLMENT: enrollments,
@@ -157,15 +175,38 @@ def _find_belonging_rows(
         if users.height == snapshot.users.height
         else snapshot.users.join(users, on="sourced_id", how="anti")["sourced_id"]
     )
-    return _BelongingRows(rows, roles, unplaced, others)
+    return _BelongingRows(rows, roles, unplaced_orgs, others, unplaced, quarantine)
 
 
-def _build_orgs(orgs: pl.DataFrame, belonging_ids: pl.Series, client_partner_id: str) -> pl.DataFrame:
-    """Return the customer's orgs; its top org has no parent, and neither has one whose parent is another customer's."""
+def _refuse_misplaced_people(
+    snapshot: Snapshot, client_partner_id: str, users: pl.DataFrame, unplaced: UnplacedRows
+) -> None:
+    """Raise Refusal if nobody of the file belongs to the customer, or most of its people belong to nobody.
+
+    In a file of several districts, unplaced schools may be another's: then only a customer without any school is
+    refused. `users` are the customer's people."""
+    if unplaced.people_count > users.height and (
+        not has_other_districts(snapshot, client_partner_id)
+        or snapshot.roles.join(users, left_on="user", right_on="sourced_id", how="semi")
+        .filter(pl.col("org") != client_partner_id)
+        .is_empty()
+    ):
+        raise Refusal([report_schools_without_parent(snapshot, client_partner_id, unplaced, users.height)])
+    if not users.height and (snapshot.users.height or not _has_quarantined(snapshot.quarantine, Kind.USER)):
+        raise Refusal([_report_nobody(snapshot, client_partner_id)])
+
+
+def _build_orgs(
+    orgs: pl.DataFrame, belonging_ids: pl.Series, client_partner_id: str, unplaced_ids: pl.Series
+) -> pl.DataFrame:
+    """Return the customer's orgs; its top org has no parent, and neither has one whose parent is another customer's.
+    The parent of an unplaced org is unreadable."""
     ids = belonging_ids.implode()
     keeps_parent = (pl.col("sourced_id") != client_partner_id) & pl.col("parent").is_in(ids)
+    is_unplaced = pl.col("sourced_id").is_in(unplaced_ids.implode()) & ~keeps_parent.fill_null(False)
     return orgs.filter(pl.col("sourced_id").is_in(ids)).with_columns(
-        pl.when(keeps_parent).then(pl.col("parent")).alias("parent")
+        pl.when(keeps_parent).then(pl.col("parent")).alias("parent"),
+        pl.when(is_unplaced).then(pl.lit("parent")).alias(UNREADABLE),
     )
 
 
@@ -180,7 +221,8 @@ def _build_frames(
             frame = _exclude_keys(frame, "user", marked[Kind.USER]["key"])
             frame = _exclude_keys(frame, "class", marked[Kind.CLASS]["key"])
         frame = _exclude_keys(frame, "sourced_id", _list_quarantined_ids(quarantine, kind))
-        frames[kind] = frame.select("sourced_id", *list_field_names(kind), "line").with_columns(
+        optional = [UNREADABLE] if UNREADABLE in frame.columns else []
+        frames[kind] = frame.select("sourced_id", *list_field_names(kind), "line", *optional).with_columns(
             compute_fingerprint(kind)
         )
     return frames
@@ -195,15 +237,14 @@ def _exclude_keys(frame: pl.DataFrame, column: str, keys: pl.Series) -> pl.DataF
     return frame.join(keys.rename(column).to_frame(), on=column, how="anti") if keys.len() else frame
 
 
-def _find_unplaced_orgs(snapshot: Snapshot, known_orgs: pl.Series | None) -> pl.Series:
-    """Return the customer's orgs whose own row is quarantined or whose parent's row is missing: nothing shows that they
-    left."""
+def _find_unplaced_orgs(snapshot: Snapshot, client_partner_id: str, known_orgs: pl.Series | None) -> pl.Series:
+    """Return the customer's orgs whose own row is quarantined or that have no parent in the file: nothing shows that
+    they left."""
     if known_orgs is None:
         return pl.Series("sourced_id", [], dtype=pl.String)
     quarantined = _list_quarantined_ids(snapshot.quarantine, Kind.ORG)
-    present = snapshot.orgs["sourced_id"]
-    orphans = snapshot.orgs.filter(pl.col("parent").is_not_null() & ~pl.col("parent").is_in(present.implode()))
-    unplaced = pl.concat([quarantined.alias("sourced_id"), orphans["sourced_id"]]).unique().sort()
+    lost = find_lost_orgs(snapshot, client_partner_id)["sourced_id"]
+    unplaced = pl.concat([quarantined.alias("sourced_id"), lost]).unique().sort()
     return unplaced.filter(unplaced.is_in(known_orgs.implode()))
 
 

@@ -10,7 +10,9 @@ from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
 from reconciler.model.roster import AccountStatus, list_field_names
+from reconciler.oneroster.snapshot import UNREADABLE
 from reconciler.planning.frames.change_frame import CSV_FILES, build_label, fit_to_schema, sort_for_report
+from reconciler.planning.frames.fingerprint import compute_fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ def diff_rows(kind: Kind, matched: pl.DataFrame, live: pl.DataFrame) -> RowDiff:
         *[pl.col(name).alias(f"before_{name}") for name in names],
     )
     known = matched.filter(pl.col("id").is_not_null()).join(before, on="id", how="inner", maintain_order="left")
+    known = _keep_unreadable_values(kind, known)
     plain = pl.col("match") == Action.UPDATE.value
     same_fingerprint = (pl.col("seen") == pl.col("fingerprint")).fill_null(False)
     candidates = known.filter(~(plain & same_fingerprint))
@@ -56,6 +59,21 @@ def diff_rows(kind: Kind, matched: pl.DataFrame, live: pl.DataFrame) -> RowDiff:
     )
     refresh = equal.select(pl.col("id").alias("live_id"), "fingerprint")
     return RowDiff(sort_for_report(changes), refresh)
+
+
+def _keep_unreadable_values(kind: Kind, known: pl.DataFrame) -> pl.DataFrame:
+    """Replace values that could not be read by those of the store. `known` has the fields, also as before."""
+    if UNREADABLE not in known.columns or known[UNREADABLE].null_count() == known.height:
+        return known
+    unreadable = pl.col(UNREADABLE).str.split(",")
+    kept = known.with_columns(
+        pl.when(unreadable.list.contains(name)).then(f"before_{name}").otherwise(name).alias(name)
+        for name in list_field_names(kind)
+    )
+    is_kept = pl.col(UNREADABLE).is_not_null()
+    return kept.with_columns(
+        pl.when(is_kept).then(compute_fingerprint(kind)).otherwise("fingerprint").alias("fingerprint")
+    )
 
 
 def _choose_action(kind: Kind) -> pl.Expr:

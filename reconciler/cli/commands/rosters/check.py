@@ -7,16 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+import polars as pl
 
 from reconciler import clock
 from reconciler.cli.exit_code import ExitCode
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span, sort_diagnostics
+from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, Span, sort_diagnostics
 from reconciler.model.kind import Kind
 from reconciler.oneroster.bundle import read_zip
 from reconciler.oneroster.snapshot import Snapshot, build_quarantine_diagnostics
 from reconciler.oneroster.strict import MOST_LISTED, RULES, StrictReport, check_against_standard
 from reconciler.planning.frames import make_empty_live_frame
-from reconciler.planning.roster import build_desired_roster, combine_person_rows
+from reconciler.planning.roster import SCHOOLS_WITHOUT_PARENT, build_desired_roster, combine_person_rows
 
 FORMAT_VERSION = "1.0"
 SUMMARY_TABLES = ("users", "classes", "enrollments", "orgs")
@@ -81,20 +82,30 @@ def _check_strict_rules(file: Path, most: int | None) -> StrictReport | None:
 def _add_plan_diagnostics(snapshot: Snapshot) -> Snapshot:
     """Add the diagnostics that a plan finds across files, such as two people with the same username.
 
-    People are matched by identifier. Returns the snapshot unchanged unless a single org has no parent, since only then
-    do all orgs certainly belong to one customer."""
-    parents = snapshot.orgs["parent"]
-    roots = snapshot.orgs.filter(parents.is_null() | ~parents.is_in(snapshot.orgs["sourced_id"].implode()))
-    if roots.height != 1:
+    People are matched by identifier. Returns the snapshot unchanged if it has no single institution."""
+    top = _find_institution(snapshot)
+    if top is None:
         return snapshot
     try:
-        persons = combine_person_rows(snapshot, make_empty_live_frame(Kind.USER), "identifier", roots["sourced_id"][0])
-        desired = build_desired_roster(persons.snapshot, roots["sourced_id"][0], None)
-    except Refusal:
+        persons = combine_person_rows(snapshot, make_empty_live_frame(Kind.USER), "identifier", top)
+        desired = build_desired_roster(persons.snapshot, top, None)
+    except Refusal as refusal:
         # A file without people is still a roster; the plan reports whether it is the customer's.
-        return snapshot
+        named = [each for each in refusal.diagnostics if each.code == SCHOOLS_WITHOUT_PARENT]
+        warnings = [replace(each, severity=Severity.WARNING) for each in named]
+        return replace(snapshot, diagnostics=(*snapshot.diagnostics, *warnings))
     noticed = (*snapshot.diagnostics, *persons.diagnostics, *desired.diagnostics)
     return replace(snapshot, quarantine=desired.quarantine, diagnostics=noticed)
+
+
+def _find_institution(snapshot: Snapshot) -> str | None:
+    """Return the sourcedId of the only org without a parent, or else of the only district, or None."""
+    parents = snapshot.orgs["parent"]
+    roots = snapshot.orgs.filter(parents.is_null() | ~parents.is_in(snapshot.orgs["sourced_id"].implode()))
+    for candidates in (roots, roots.filter(~pl.col("type").is_in(["school", "department"]))):
+        if candidates.height == 1:
+            return str(candidates["sourced_id"][0])
+    return None
 
 
 def _format_text(
