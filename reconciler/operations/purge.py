@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pydantic import ValidationError
+
 from reconciler import clock
 from reconciler.config.models import OneRosterRostering
 from reconciler.config.validation import parse_customer_document
@@ -74,22 +76,40 @@ def refuse_wrong_clock(workspace: Workspace, today: str | None) -> None:
         )
 
 
-def list_purge_candidates(workspace: Workspace) -> tuple[PurgeCandidate, ...]:
-    """Return every customer of the store and the catalog, sorted by id, also those with nothing to purge."""
+@dataclass(frozen=True, slots=True)
+class PurgeSurvey:
+    """What a purge would delete, and the customers of which that cannot be known."""
+
+    #: every other customer of the store and the catalog, sorted by id, also those with nothing to purge
+    candidates: tuple[PurgeCandidate, ...]
+    #: customers whose rows cannot be read; nothing of them is purged
+    failures: tuple[PurgeResult, ...]
+
+
+def survey_purge(workspace: Workspace) -> PurgeSurvey:
+    """Find what a purge would delete of each customer. One that cannot be read keeps no other from being purged."""
     now = clock.get_current_moment()
     with workspace.store.open_reader() as reader:
-        records = reader.read_customers()
-    retentions = {CATALOG: RETENTION} | {slug: find_retention(record) for slug, record in records.items()}
-    candidates = []
-    for slug, retention in sorted(retentions.items()):
-        cut = clock.subtract_span(now, retention)
-        declared = is_customer_declared(workspace, slug)
-        candidates.append(
-            PurgeCandidate(
-                slug, retention, cut, declared, build_purge_preview(workspace.store, slug, cut, is_configured=declared)
-            )
-        )
-    return tuple(candidates)
+        records: dict[CustomerId, CustomerRecord | None] = {CATALOG: None, **reader.read_customers()}
+    candidates, failures = [], []
+    for slug, record in sorted(records.items()):
+        try:
+            candidates.append(_find_candidate(workspace, slug, record, now))
+        except Refusal as refusal:
+            failures.append(PurgeResult(slug, None, refusal.diagnostics))
+        except UNEXPECTED_EXCEPTIONS as problem:  # one customer's rows must not keep the others from being purged
+            failures.append(PurgeResult(slug, None, (report_unexpected_error(slug, "purging", problem),)))
+    return PurgeSurvey(tuple(candidates), tuple(failures))
+
+
+def _find_candidate(
+    workspace: Workspace, slug: CustomerId, record: CustomerRecord | None, now: Moment
+) -> PurgeCandidate:
+    retention = find_retention(record) if record is not None else RETENTION
+    cut = clock.subtract_span(now, retention)
+    declared = is_customer_declared(workspace, slug)
+    preview = build_purge_preview(workspace.store, slug, cut, is_configured=declared)
+    return PurgeCandidate(slug, retention, cut, declared, preview)
 
 
 def purge_candidate(
@@ -122,8 +142,19 @@ def purge_candidate(
 
 
 def find_retention(record: CustomerRecord) -> timedelta:
-    """Return the retention period last applied."""
-    rostering = parse_customer_document(record.document).rostering
+    """Return the retention period last applied. Raises Refusal if a change outside reconciler made it unreadable."""
+    try:
+        rostering = parse_customer_document(record.document).rostering
+    except (ValidationError, AttributeError, TypeError) as problem:
+        raise Refusal(
+            [
+                build_error(
+                    "applied-configuration-unreadable",
+                    f"the configuration of {record.slug} in the store is invalid; nothing of it was purged",
+                    hint=f"Apply its files again: reconciler apply {record.slug} --roster none",
+                )
+            ]
+        ) from problem
     return rostering.retention if isinstance(rostering, OneRosterRostering) else RETENTION
 
 

@@ -17,3 +17,12 @@ def parse_stored_document(text: str) -> dict[str, object] | None:
     except orjson.JSONDecodeError:
         return None
     return document if isinstance(document, dict) else None
+
+
+def parse_stored_texts(text: str) -> tuple[str, ...] | None:
+    """Return the texts of a stored list, or None if it holds anything else."""
+    try:
+        texts = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return tuple(texts) if isinstance(texts, list) and all(isinstance(each, str) for each in texts) else None

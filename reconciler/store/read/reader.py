@@ -13,9 +13,10 @@ from sqlalchemy import func, select
 from reconciler.model.ids import CustomerId, CustomerNumber, RunId
 from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection, open_connection
-from reconciler.store.json_text import parse_stored_document
+from reconciler.store.json_text import parse_stored_document, parse_stored_texts
 from reconciler.store.key import StoreKey
 from reconciler.store.read.records import (
+    UNREADABLE_CAUSES,
     CatalogRecord,
     CustomerRecord,
     DocumentRecord,
@@ -224,7 +225,9 @@ class Reader:
             ).join_from(table, customers, customers.c.id == table.c.customer_id)
         )
         holds = (
-            HoldRecord(slug, hold, people, count, tuple(orjson.loads(causes)), plan, at, hold in saved)
+            HoldRecord(
+                slug, hold, people, count, parse_stored_texts(causes) or UNREADABLE_CAUSES, plan, at, hold in saved
+            )
             for slug, hold, people, count, causes, plan, at in rows
         )
         return tuple(sorted(holds, key=lambda record: (record.customer, record.id)))
@@ -249,9 +252,9 @@ class Reader:
 
     @staticmethod
     def _parse_run(row: dict[str, Any]) -> RunRecord:
-        return RunRecord(
-            **{**row, "counts": orjson.loads(row["counts"]), "approvals": tuple(orjson.loads(row["approvals"]))}
-        )
+        # A run that was altered is listed all the same; `verify_chain` says so.
+        counts, approvals = parse_stored_document(row["counts"]) or {}, parse_stored_texts(row["approvals"]) or ()
+        return RunRecord(**{**row, "counts": counts, "approvals": approvals})
 
     def find_run(self, number: RunId) -> RunRecord | None:
         """Return the run of an id, or None."""

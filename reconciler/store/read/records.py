@@ -106,6 +106,10 @@ class HoldScope(StrEnum):
     DECLARED = "declared"
 
 
+#: The causes of a hold that a write outside reconciler made unreadable.
+UNREADABLE_CAUSES = ("Its causes in the store cannot be read: they were changed outside reconciler.",)
+
+
 @dataclass(frozen=True, slots=True)
 class HoldRecord:
     """A set of changes that waits for approval."""
@@ -135,10 +139,10 @@ class RunRecord:
     finished_at: Moment
     actor: str
     outcome: str
-    #: numbers of rows by kind and action, as in the plan's JSON
+    #: numbers of rows by kind and action, as in the plan's JSON; empty if they cannot be read
     counts: Mapping[str, object]
     git_commit: str | None
-    #: ids of the approved holds
+    #: ids of the approved holds; empty if they cannot be read
     approvals: tuple[HoldId, ...]
     source_sha256: str | None
     settings_digest: str | None

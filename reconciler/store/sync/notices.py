@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
+from reconciler.log import FIELDS
 from reconciler.model.ids import CustomerId, CustomerNumber, HoldId, Moment
 from reconciler.model.sync import EventKind
 from reconciler.notices.notice import CLOSES, Notice, NoticeHold
 from reconciler.store.database.connection import Connection, Parameters
-from reconciler.store.json_text import dump_sorted_json, parse_stored_document
-from reconciler.store.read.records import HoldScope
+from reconciler.store.json_text import dump_sorted_json, parse_stored_document, parse_stored_texts
+from reconciler.store.read.records import UNREADABLE_CAUSES, HoldScope
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def list_open_notices(connection: Connection, since: Moment) -> tuple[NoticeReco
     rows = connection.fetch_rows(
         f"SELECT {COLUMNS} FROM {NOTICES_JOIN} WHERE n.stands OR n.at >= :since {IN_ORDER}", {"since": since}
     )
-    return tuple(_build_notice_record(row) for row in rows)
+    return tuple(record for row in rows if (record := _build_notice_record(row)) is not None)
 
 
 def list_message_notices(connection: Connection, message: int) -> tuple[NoticeRecord, ...]:
@@ -91,14 +93,21 @@ def list_message_notices(connection: Connection, message: int) -> tuple[NoticeRe
         f" WHERE o.outbox_id = :message {IN_ORDER}",
         {"message": message},
     )
-    return tuple(_build_notice_record(row, is_news=bool(news)) for *row, news in rows)
+    records = (_build_notice_record(row, is_news=bool(news)) for *row, news in rows)
+    return tuple(record for record in records if record is not None)
 
 
-def _build_notice_record(row: Sequence[Any], *, is_news: bool = True) -> NoticeRecord:
-    """Build a notice from the values of COLUMNS."""
+def _build_notice_record(row: Sequence[Any], *, is_news: bool = True) -> NoticeRecord | None:
+    """Build a notice from the values of COLUMNS. Return None if a write outside reconciler made it unreadable: one
+    customer's notice must not keep a digest from the others.
+    """
     number, event, slug, name, at, since, sentences, hold, people, is_open = row
+    texts = parse_stored_texts(sentences)
+    if event not in set(EventKind) or texts is None:
+        _log.warning("notice-unreadable", extra={FIELDS: {"customer": slug, "notice": number}})
+        return None
     held = NoticeHold(hold, int(people)) if hold else None
-    notice = Notice(EventKind(event), slug, at, since, tuple(orjson.loads(sentences)), held, name)
+    notice = Notice(EventKind(event), slug, at, since, texts, held, name)
     return NoticeRecord(int(number), notice, bool(is_open), is_news)
 
 
@@ -139,7 +148,7 @@ def read_current_holds(connection: Connection, message: int) -> dict[CustomerId,
         {"scope": HoldScope.ROSTER.value, "message": message},
     )
     return {
-        CustomerId(slug): (NoticeHold(hold, int(people)), tuple(orjson.loads(causes)))
+        CustomerId(slug): (NoticeHold(hold, int(people)), parse_stored_texts(causes) or UNREADABLE_CAUSES)
         for slug, hold, people, causes in rows
     }
 

@@ -14,9 +14,9 @@ from reconciler.operations.location import Location
 from reconciler.operations.purge import (
     PurgeCandidate,
     PurgeResult,
-    list_purge_candidates,
     purge_candidate,
     refuse_wrong_clock,
+    survey_purge,
 )
 from reconciler.operations.workspace import open_workspace
 from reconciler.reports.plan import format_count
@@ -44,16 +44,22 @@ def purge(location: Location, yes: bool, today: object, lock_timeout: float) -> 
     """
     workspace = open_workspace(location, make_store=False)
     refuse_wrong_clock(workspace, f"{today:%Y-%m-%d}" if today is not None else None)
-    found = list_purge_candidates(workspace)
+    survey = survey_purge(workspace)
+    found = survey.candidates
     click.echo(render_purge_text(_build_retention_report(each) for each in found), nl=False)
+    for failure in survey.failures:
+        _print_result(failure)
     going = [each for each in found if each.purgeable.counts]
     if not going:
-        return ExitCode.DONE
+        return ExitCode.ERROR if survey.failures else ExitCode.DONE
     if not yes:
         click.echo("\nNothing was deleted. To delete this data:  reconciler purge --yes")
-        return ExitCode.DONE
+        return ExitCode.ERROR if survey.failures else ExitCode.DONE
     click.echo()
-    results = [purge_candidate(workspace, each, lock_timeout=lock_timeout, on_finished=_print_result) for each in going]
+    results = [*survey.failures]
+    results += [
+        purge_candidate(workspace, each, lock_timeout=lock_timeout, on_finished=_print_result) for each in going
+    ]
     if any(result.certificate for result in results):
         for diagnostic in wipe_freed_pages(workspace.store):
             click.echo(str(diagnostic), err=True)
