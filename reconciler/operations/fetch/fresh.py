@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -120,6 +120,15 @@ class FreshRosters:
                 load_base=partial(read_base_snapshot, self._workspace.store, customer),
             )
         return replace(snapshot, diagnostics=sort_diagnostics([*bundle.diagnostics, *snapshot.diagnostics]))
+
+    def is_fetching(self, customer: CustomerId) -> bool:
+        """Return True if the customer's fetch has started and has not ended."""
+        return customer in self._fetched and not self._fetched[customer].done()
+
+    def wait_for_end(self, customer: CustomerId) -> None:
+        """Wait until the customer's fetch ends, well or not."""
+        interruption.allow_keyboard_interrupt()
+        wait([self._fetched[customer]])
 
     def _wait_for_fetch(self, customer: CustomerId) -> SourceBundle | Refusal:
         interruption.allow_keyboard_interrupt()

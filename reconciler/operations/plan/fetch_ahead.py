@@ -26,6 +26,10 @@ def fetch_ahead(context: PlanContext, customers: Sequence[CustomerId]) -> Iterat
             _start_fetch(context, following)
             if following in fresh:
                 open_.add(following)
+        if context.fresh.is_fetching(customer):
+            # A fetch may take hours: an open transaction would keep the server from cleaning up, and may be ended.
+            with context.reader.connection.suspend_reading():
+                context.fresh.wait_for_end(customer)
         yield customer
         fresh.discard_fetch(customer)
         open_.discard(customer)

@@ -85,8 +85,8 @@ def _list_turning_days(rostering: OneRosterRostering, sessions: pl.DataFrame | N
 #: plans of one sync at most: others may apply in the meantime, and held changes get a plan of their own
 MAX_PLANS = 5
 
-#: Diagnostic code for another apply of the customer that is running.
-LOCKED_CODE = "locked"
+#: Diagnostic codes of an apply that had to wait too long for another process.
+BUSY_CODES = frozenset({"locked", "store-busy"})
 
 REMOVING_ACTIONS = (Action.DELETE.value, Action.SUSPEND.value)
 ADDING_ACTIONS = (Action.CREATE.value, Action.RESTORE.value, Action.RESUME.value)
@@ -254,8 +254,8 @@ class _RosterProcessor:
                 outcome = SyncOutcome.APPLIED if result.runs else SyncOutcome.UNCHANGED
                 return self._mark_settled(replace(result, outcome=outcome, hold=None), customer, state)
             case _:
-                # Another apply of the customer is running; that is no failure.
-                busy = any(each.code == LOCKED_CODE for each in applied.diagnostics)
+                # Another process is writing; that is no failure.
+                busy = any(each.code in BUSY_CODES for each in applied.diagnostics)
                 outcome = SyncOutcome.POSTPONED if busy else SyncOutcome.FAILED
                 return replace(result, outcome=outcome, sha256=None, diagnostics=applied.diagnostics)
 

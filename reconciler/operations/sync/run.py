@@ -40,7 +40,7 @@ from reconciler.operations.fetch.snapshots import read_earlier_roster
 from reconciler.operations.notify.deliver import read_signing_secret
 from reconciler.operations.sync.applied_config import add_applied_customers
 from reconciler.operations.sync.choice import SyncCandidate, UnreadableCustomer, select_sync_candidates
-from reconciler.operations.sync.customer import MAX_SETTLED_TIME, SyncResult, process_fetched_roster
+from reconciler.operations.sync.customer import BUSY_CODES, MAX_SETTLED_TIME, SyncResult, process_fetched_roster
 from reconciler.operations.sync.record import (
     collect_sync_events,
     finish_sync_record,
@@ -349,7 +349,9 @@ class _SyncJob:
                     self.workspace, current.candidate, fetched, self.request.lock_timeout
                 ), source
         except Refusal as refusal:
-            return SyncResult(SyncOutcome.FAILED, diagnostics=refusal.diagnostics), source
+            busy = any(each.code in BUSY_CODES for each in refusal.diagnostics)
+            outcome = SyncOutcome.POSTPONED if busy else SyncOutcome.FAILED
+            return SyncResult(outcome, diagnostics=refusal.diagnostics), source
         except UNEXPECTED_EXCEPTIONS as problem:  # one customer's defect must not keep the others from being synced
             return SyncResult(
                 SyncOutcome.FAILED, diagnostics=(report_unexpected_error(current.candidate.id, "syncing", problem),)
@@ -392,8 +394,10 @@ def _wrap_refusal(refusal: Refusal) -> Future[SourceBundle | Refusal]:
 
 def _report_not_begun(name: CustomerId, refusal: Refusal, *, due_only: bool) -> CustomerSyncResult:
     """Return the result of a sync that could not start; another running sync is no failure if only due ones run."""
-    if not (isinstance(refusal, StoreProblem) and refusal.diagnostic.code == "locked"):
-        return CustomerSyncResult(name, SyncResult(SyncOutcome.FAILED), diagnostics=refusal.diagnostics)
+    code = refusal.diagnostic.code if isinstance(refusal, StoreProblem) else ""
+    if code != "locked":
+        outcome = SyncOutcome.POSTPONED if code in BUSY_CODES else SyncOutcome.FAILED
+        return CustomerSyncResult(name, SyncResult(outcome), diagnostics=refusal.diagnostics)
     what = f"another process is syncing {name}"
     if due_only:
         return CustomerSyncResult(name, None, diagnostics=(build_info("sync-under-way", what),))

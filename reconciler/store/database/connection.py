@@ -30,6 +30,9 @@ SLICE_ROWS = 1_000_000
 #: From this many inserted rows on, the table is analyzed for the query planner.
 MANY_ROWS = 1000
 
+#: The phrase of SQLite's error if there is nothing to roll back.
+NO_TRANSACTION = "no transaction is active"
+
 ID_RANGES = {"first": pl.Int64, "last": pl.Int64}
 
 #: Without a type, pyarrow looks for packages with date types at every value, which takes 20 times as long.
@@ -147,10 +150,11 @@ class Connection:
 
     @contextmanager
     def _run_transaction(self, begin: Sequence[str]) -> Iterator[None]:
-        for statement in begin:
-            self.execute(statement)
         done = False
         try:
+            # Within the block: if a later statement fails, the transaction that the first one began must end as well.
+            for statement in begin:
+                self.execute(statement)
             yield
             self._commit()
             done = True
@@ -171,8 +175,23 @@ class Connection:
         try:
             with self._raw.cursor() as cursor:
                 cursor.execute("ROLLBACK")
-        except dbapi.Error:
-            self.close()
+        except dbapi.Error as problem:
+            if NO_TRANSACTION not in str(problem):
+                self.close()
+
+    @contextmanager
+    def suspend_reading(self) -> Iterator[None]:
+        """End the read transaction for the block, such as a wait for another server, and begin a new one after it."""
+        self.execute("COMMIT")
+        try:
+            yield
+        finally:
+            for statement in self.dialect.begin_reading:
+                self.execute(statement)
+
+    def limit_waiting(self, seconds: float) -> None:
+        """Wait at most this long for a lock that another connection holds; then raise StoreProblem `store-busy`."""
+        self.fetch_rows(self.dialect.build_waiting_sql(seconds))
 
     @contextmanager
     def _open_cursor(self) -> Iterator[dbapi.Cursor]:

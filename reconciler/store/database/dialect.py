@@ -9,6 +9,9 @@ from typing import Any, Protocol
 from adbc_driver_manager import dbapi
 from sqlalchemy.engine.interfaces import Dialect as Compiler
 
+#: Seconds to wait at least for a lock of another connection: another customer's write may take as long.
+MIN_WAITING_SECONDS = 30
+
 
 class Dialect(Protocol):
     """A database product at one address. Holds no connection: it returns SQL, and `Connection` runs it."""
@@ -55,6 +58,10 @@ class Dialect(Protocol):
 
     def build_json_number(self, expression: str, name: str) -> str:
         """Return SQL for an integer in a JSON text, NULL if it is null there."""
+        ...
+
+    def build_waiting_sql(self, seconds: float) -> str:
+        """Return the statement that bounds the wait for locks of other connections."""
         ...
 
     def translate_errors(self) -> AbstractContextManager[None]:

@@ -20,10 +20,11 @@ from reconciler.model.ids import CustomerId
 from reconciler.model.moment import format_moment
 from reconciler.store.database.address import SqliteAddress
 from reconciler.store.database.connection import Connection, open_connection
-from reconciler.store.database.dialect import Dialect
+from reconciler.store.database.dialect import MIN_WAITING_SECONDS, Dialect
 from reconciler.store.errors import StoreProblem
 
 RETRY_SECONDS = 0.1
+PROCESS_SQL = "SELECT pg_backend_pid()"
 #: PostgreSQL cuts an application's name to this many bytes.
 LABEL_LENGTH = 63
 
@@ -52,14 +53,36 @@ def lock_customer(
         if isinstance(dialect.address, SqliteAddress):
             for each in slugs:
                 held.enter_context(_hold_file_lock(dialect.address.locks, each, timeout))
-            yield held.enter_context(open_connection(dialect))
+            connection = held.enter_context(open_connection(dialect))
+            connection.limit_waiting(max(timeout, MIN_WAITING_SECONDS))
+            yield connection
             return
         connection = held.enter_context(open_connection(dialect))
         label = f"reconciler {describe_process()}"[:LABEL_LENGTH]
         connection.fetch_rows("SELECT set_config('application_name', :label, false)", {"label": label})
+        _refuse_transaction_pool(dialect, connection)
+        connection.limit_waiting(max(timeout, MIN_WAITING_SECONDS))
         for each in slugs:
             held.enter_context(_hold_advisory_lock(connection, each, timeout))
         yield connection
+
+
+def _refuse_transaction_pool(dialect: Dialect, connection: Connection) -> None:
+    """Raise StoreProblem `store-pooled` if a pool in transaction mode, such as PgBouncer's, lends one server process to
+    several connections: a lock would then be nobody's, and two applies of a customer could run at once.
+    """
+    with open_connection(dialect) as other, other.open_read_transaction():
+        # The other transaction gets the process that this connection has just used, or takes another one in between.
+        before = connection.fetch_scalar(PROCESS_SQL)
+        shared = other.fetch_scalar(PROCESS_SQL)
+        after = connection.fetch_scalar(PROCESS_SQL)
+    if shared in (before, after) or before != after:
+        raise StoreProblem(
+            "store-pooled",
+            f"{dialect.address} is a connection pool in transaction mode, where a lock does not last;"
+            " nothing was changed",
+            "Connect to the server itself, or to a pool in session mode.",
+        )
 
 
 @contextmanager

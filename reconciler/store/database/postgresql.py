@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +29,13 @@ EXPLANATIONS = {
     "53": ("store-full", "{0} has no space or connections left", "Nothing was changed. Check the server."),
     "53100": ("disk-full", "the disk of {0} is full", "Nothing was changed. Free some space there and try again."),
     "08": ("store-gone", "{0} closed the connection", "Nothing was changed. Try again when the server is back."),
+    CANCELED: (
+        "store-timeout",
+        "{0} ended a statement that took longer than its statement_timeout",
+        "Nothing was changed. Raise the limit for this user: ALTER ROLE user SET statement_timeout = '30min'",
+    ),
     "57": ("store-gone", "{0} closed the connection", "Nothing was changed. Try again when the server is back."),
+    "55P03": ("store-busy", "another process has locked rows of {0}", "Try again when it is done."),
     "28": ("store-refused", "{0} rejected the login", "Check the user and password in the store URL."),
     "3D": ("store-unreachable", "{0} does not exist", "Create the database first."),
     "42501": ("store-refused", "{0} denies this user permission", "Grant the user permissions on the database."),
@@ -45,6 +53,19 @@ CONNECTION_LOST_PHRASES = (
     "could not send data",
     "SSL",
 )
+UNKNOWN_ROLE = (
+    "store-refused",
+    "{0} has no such user",
+    "Check the user in the store URL; without one, it is the name of the account that runs reconciler.",
+)
+SCHEMA_REFUSED = (
+    "store-refused",
+    "{0} lets this user create nothing in its schema",
+    "As the database's owner, run: GRANT CREATE ON SCHEMA public TO user",
+)
+SETTINGS_SQL = """
+SELECT getdatabaseencoding(), CAST(setting AS double precision) FROM pg_settings WHERE name = 'statement_timeout'
+"""
 USERNAME_TAKEN = (
     "username-taken",
     "two active accounts of the customer would have the same username",
@@ -84,6 +105,8 @@ class PostgresqlDialect:
         self.address = address
         dialect: Callable[..., Compiler] = postgresql.dialect
         self._database: AdbcDatabase | None = None
+        #: seconds, 0 for none; None until the first connection
+        self._statement_timeout: float | None = None
         self.compiler: Compiler = dialect(paramstyle="numeric_dollar")
 
     def connect(self, *, volatile: bool = False) -> dbapi.Connection:
@@ -94,11 +117,32 @@ class PostgresqlDialect:
             if self._database is None:
                 self._database = adbc_driver_postgresql.connect(complete_uri(self.address.uri))
                 weakref.finalize(self, self._database.close)
-            return dbapi.Connection(
+            raw = dbapi.Connection(
                 cast(AdbcDatabase, SharedDatabase()), AdbcConnection(self._database), autocommit=True
             )
         except dbapi.Error as problem:
             raise self._explain_connect_error(problem) from None
+        if self._statement_timeout is None:
+            try:
+                self._statement_timeout = self._read_server_settings(raw)
+            except BaseException:
+                raw.close()
+                raise
+        return raw
+
+    def _read_server_settings(self, raw: dbapi.Connection) -> float:
+        """Return the limit of a statement in seconds, 0 for none. Raises StoreProblem `store-encoding`: names of people
+        need UTF-8.
+        """
+        with raw.cursor() as cursor, self.translate_errors():
+            ((encoding, milliseconds),) = cursor.execute(SETTINGS_SQL).fetchall()
+        if encoding != "UTF8":
+            raise StoreProblem(
+                "store-encoding",
+                f"{self.address} has the encoding {encoding}, which cannot hold every name",
+                "Create the database with: CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0",
+            )
+        return float(milliseconds) / 1000
 
     def prepare_cursor(self, cursor: dbapi.Cursor) -> None:
         """Do nothing: no option is needed."""
@@ -122,10 +166,15 @@ class PostgresqlDialect:
     def build_json_number(self, expression: str, name: str) -> str:
         return f"CAST(CAST({expression} AS json) ->> '{name}' AS BIGINT)"
 
+    def build_waiting_sql(self, seconds: float) -> str:
+        return f"SELECT set_config('lock_timeout', '{round(seconds * 1000):d}', false)"
+
     def _explain_connect_error(self, problem: dbapi.Error) -> StoreProblem:
         error_text = str(problem)
         if "password" in error_text or "authentication" in error_text:
             code, message, hint = EXPLANATIONS["28"]
+        elif re.search(r'role ".*" does not exist', error_text):
+            code, message, hint = UNKNOWN_ROLE
         elif "does not exist" in error_text:
             code, message, hint = EXPLANATIONS["3D"]
         else:
@@ -135,11 +184,12 @@ class PostgresqlDialect:
 
     @contextmanager
     def translate_errors(self) -> Iterator[None]:
+        start = time.monotonic()
         try:
             yield
         except dbapi.Error as problem:
             state = problem.sqlstate or ""
-            if state == CANCELED:
+            if state == CANCELED and not self._is_timeout(str(problem), time.monotonic() - start):
                 # Ctrl-C during a statement
                 raise KeyboardInterrupt from None
             if state == "23505" and "username_key" in str(problem):
@@ -149,6 +199,13 @@ class PostgresqlDialect:
                 raise known from None
             raise build_unknown_error(self.address, f"SQLSTATE {state or 'unknown'}") from problem
 
+    def _is_timeout(self, error_text: str, seconds: float) -> bool:
+        """Return True if the server ended a statement because of statement_timeout. It uses the same SQLSTATE for
+        Ctrl-C, and another language for its text.
+        """
+        timeout = self._statement_timeout or 0.0
+        return "statement timeout" in error_text or 0 < timeout <= seconds
+
 
 def explain_error(state: str, error_text: str, address: PostgresqlAddress) -> StoreProblem | None:
     """Return the problem of a server's error, or None if the error is not a known one.
@@ -157,6 +214,9 @@ def explain_error(state: str, error_text: str, address: PostgresqlAddress) -> St
     """
     if state in ("", "00000") and any(phrase in error_text for phrase in CONNECTION_LOST_PHRASES):
         state = "08006"
+    if state == "42501" and "schema" in error_text:
+        code, message, hint = SCHEMA_REFUSED
+        return StoreProblem(code, message.format(address), hint)
     for length in (5, 2):
         if state[:length] in EXPLANATIONS:
             code, message, hint = EXPLANATIONS[state[:length]]

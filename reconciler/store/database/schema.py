@@ -17,6 +17,7 @@ from sqlalchemy import Connection as SqlConnection
 
 from reconciler.store.database import postgresql, sqlite
 from reconciler.store.database.address import Address, SqliteAddress
+from reconciler.store.database.dialect import MIN_WAITING_SECONDS
 from reconciler.store.errors import StoreProblem, build_unknown_error
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def _open_transaction(address: Address, branch: MigrationBranch) -> Iterator[Sql
     try:
         with engine.begin() as connection:
             if engine.dialect.name == "postgresql":
+                connection.execute(text(f"SET LOCAL lock_timeout = '{MIN_WAITING_SECONDS}s'"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": UPGRADE_LOCK})
             yield connection
     except exc.DBAPIError as problem:

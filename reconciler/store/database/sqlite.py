@@ -15,6 +15,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine.interfaces import Dialect as Compiler
 
 from reconciler.store.database.address import SqliteAddress, build_sqlite_uri
+from reconciler.store.database.dialect import MIN_WAITING_SECONDS
 from reconciler.store.errors import StoreProblem, build_unknown_error
 
 #: The driver guesses a column's type from the first batch of a result, and fails at a later value that does not fit.
@@ -22,7 +23,7 @@ from reconciler.store.errors import StoreProblem, build_unknown_error
 #: batch of each column at once, for the lifetime of the frame: with much larger batches, a fork runs out of it.
 ONE_BATCH = {StatementOptions.BATCH_ROWS.value: str(1 << 24)}
 
-BUSY_MILLISECONDS = 30_000
+BUSY_MILLISECONDS = MIN_WAITING_SECONDS * 1000
 PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}",
     # Names of children must not end up in temporary files.
@@ -127,6 +128,9 @@ class SqliteDialect:
 
     def build_json_number(self, expression: str, name: str) -> str:
         return f"json_extract({expression}, '$.{name}')"
+
+    def build_waiting_sql(self, seconds: float) -> str:
+        return f"PRAGMA busy_timeout = {round(seconds * 1000):d}"
 
     @contextmanager
     def translate_errors(self) -> Iterator[None]:
