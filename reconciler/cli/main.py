@@ -20,6 +20,7 @@ import click
 from reconciler import __version__
 from reconciler.cli.exit_code import EXIT_CODE_MEANINGS, ExitCode
 from reconciler.cli.log_output import LEVELS, write_log_to_stderr
+from reconciler.cli.suggestions import suggest_command, suggest_option
 from reconciler.model.diagnostic import ConfigurationRefusal, Refusal
 
 _log = logging.getLogger(__name__)
@@ -255,10 +256,14 @@ def _print_click_error(problem: click.ClickException) -> None:
     context = problem.ctx if isinstance(problem, click.UsageError) else None
     if context is not None:
         click.echo(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n", err=True)
-    message = problem.format_message()
+    message, hint = problem.format_message(), None
+    if isinstance(problem, click.exceptions.NoSuchCommand):
+        message, hint = problem.message, suggest_command(problem)
+    elif isinstance(problem, click.exceptions.NoSuchOption):
+        message, hint = problem.message, suggest_option(problem)
     if _CLICK_MESSAGE.match(message):
         message = message[0].lower() + message[1:].removesuffix(".")
-    click.echo(f"error: {message}", err=True)
+    click.echo(f"error: {message}" + (f"\n    {hint}" if hint else ""), err=True)
 
 
 def _report_refusal(refusal: Refusal, invocation: Invocation) -> ExitCode:

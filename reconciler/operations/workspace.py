@@ -13,8 +13,12 @@ from reconciler.config.repository import Repository, load_repository, load_setti
 from reconciler.config.secrets import NoSecretBackend, SecretBackend, create_backend
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error
 from reconciler.model.plan import StoreIdentity
+from reconciler.model.suggestion import find_intended_name
 from reconciler.operations.location import Location
 from reconciler.store.open import Store, open_store
+
+#: customers that an error lists if none is near
+MOST_LISTED_CUSTOMERS = 20
 
 
 # No slots: cached_property needs a __dict__.
@@ -90,6 +94,13 @@ def refuse_other_store(made_for: StoreIdentity, store: Store) -> None:
 
 def describe_unknown_customer(name: str, known: Iterable[str], span: Span | None = None) -> Diagnostic:
     """Return an error for an id that is none of the known ones."""
-    listed = ", ".join(sorted(known))
-    hint = f"Customers: {listed}" if listed else "No customers yet. Create one: reconciler new customer ID"
+    names = sorted(known)
+    meant = find_intended_name(name, names)
+    if meant is not None:
+        hint = f"Did you mean {meant}?"
+    elif names:
+        more = f" and {len(names) - MOST_LISTED_CUSTOMERS:,} more" if len(names) > MOST_LISTED_CUSTOMERS else ""
+        hint = f"Customers: {', '.join(names[:MOST_LISTED_CUSTOMERS])}{more}"
+    else:
+        hint = "No customers yet. Create one: reconciler new customer ID"
     return build_error("unknown-customer", f"unknown customer {name}", span, hint)

@@ -30,12 +30,50 @@ def api(**changes: str) -> str:
 
 
 def test_wrong_choice_names_alternatives_the_nearest_and_the_purpose(files: Files) -> None:
-    files.customer(ONEROSTER + "  match_with: shoe_size\n")
+    files.customer(ONEROSTER + "  match_with: sourcedId\n")
     assert files.said() == (
         "customers/springfield/customer.yaml:11:15: error: match_with must be one of identifier, sourced_id, email, "
-        "username (got shoe_size) [invalid-choice]\n"
+        "username (got sourcedId) [invalid-choice]\n"
         "    Did you mean sourced_id? The field that matches roster rows to accounts."
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("shoe_size", None),
+        ("id", None),
+        ("student-id", "identifier"),
+        ("E-Mail", "email"),
+        ("emial", "email"),
+    ],
+)
+def test_a_wrong_choice_suggests_what_was_meant_or_nothing(files: Files, written: str, meant: str | None) -> None:
+    files.customer(ONEROSTER + f"  match_with: {written}\n")
+    suggestion = f"Did you mean {meant}? " if meant else ""
+    assert files.said().endswith(f"[invalid-choice]\n    {suggestion}The field that matches roster rows to accounts.")
+
+
+@pytest.mark.parametrize(
+    ("block", "hint"),
+    [
+        ("status: disabled\n", "Did you mean deactivated?"),
+        (api(frequency="auto", period="nightly"), "Did you mean daily?"),
+        ("firstname: x\n", "Valid keys: "),
+        ("time_zone: x\n", "Did you mean timezone?"),
+    ],
+)
+def test_a_word_of_everyday_language_suggests_ours(files: Files, block: str, hint: str) -> None:
+    files.customer(block)
+    assert f"\n    {hint}" in files.said()
+
+
+@pytest.mark.parametrize(("written", "meant"), [("administrator", "admin"), ("teacher", "instructor")])
+def test_a_role_of_a_roster_suggests_ours(files: Files, written: str, meant: str) -> None:
+    files.customer()
+    path = files.folder / "customers/springfield/customer.yaml"
+    path.write_text(path.read_text().replace("role: admin", f"role: {written}"))
+    assert f"(got {written}) [invalid-choice]\n    Did you mean {meant}?" in files.said()
 
 
 def test_an_unknown_key_names_the_nearest(files: Files) -> None:

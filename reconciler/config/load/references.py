@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 
 from reconciler.config.fields.values import ID_PATTERN, TEXT_PATTERN
 from reconciler.config.yaml.tree import MappingNode, SequenceNode, get_value_span
 from reconciler.model.diagnostic import Diagnostic, Span, build_error
 from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
+from reconciler.model.suggestion import find_intended_name
 
 #: (consumer key, its place)
 ConsumerKey = tuple[str, Span]
@@ -91,8 +91,8 @@ def _iter_platform_values(tree: MappingNode, key: str, pattern: str) -> Iterator
 
 
 def _suggest_nearest(name: str, known: Collection[str], otherwise: str) -> str:
-    near = get_close_matches(name, sorted(known), n=1)
-    return f"Did you mean {near[0]}?" if near else otherwise
+    meant = find_intended_name(name, sorted(known))
+    return f"Did you mean {meant}?" if meant else otherwise
 
 
 #: (former ID, its place)

@@ -8,7 +8,6 @@ raises `UnknownValue` for the others.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from difflib import get_close_matches
 from functools import cache
 from typing import Any, get_origin
 
@@ -24,7 +23,9 @@ from reconciler.config.models.declaration import (
 )
 from reconciler.config.models.partial import PartialModel
 from reconciler.config.validation.model_keys import TAG_KEYS, KeyPath, ModelClass, find_models, get_tag
+from reconciler.config.validation.synonyms import KEY_SYNONYMS
 from reconciler.config.yaml.tree import MappingNode, Node, SequenceNode
+from reconciler.model.suggestion import find_intended_name
 
 
 def find_rule_violations(
@@ -42,7 +43,7 @@ def read_single_key(model: ModelClass, tree: MappingNode, key: str, context: Val
 def find_misspelled_key(names: Collection[str], node: MappingNode, key: str) -> str | None:
     """Return a key of the mapping that is not in `names` and probably means `key`, or None."""
     unknown_keys = (written for written in node if written not in names)
-    return next((each for each in unknown_keys if get_close_matches(each, names, n=1) == [key]), None)
+    return next((each for each in unknown_keys if find_intended_name(each, names, KEY_SYNONYMS) == key), None)
 
 
 class PartialDocument:

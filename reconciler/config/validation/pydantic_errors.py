@@ -20,9 +20,11 @@ from reconciler.config.models.declaration import BROKEN_RULES, RuleViolation, Va
 from reconciler.config.models.secret import SECRET_KEYS
 from reconciler.config.validation.model_keys import KeyPath, ModelClass, find_field, find_shape, get_tag
 from reconciler.config.validation.partial_document import find_misspelled_key, find_rule_violations
+from reconciler.config.validation.synonyms import KEY_SYNONYMS, VALUE_SYNONYMS
 from reconciler.config.yaml.reader import KEY_LIKE
 from reconciler.config.yaml.tree import MappingNode, Node, find_place, get_key_span, get_value_span
 from reconciler.model.diagnostic import Diagnostic, build_error
+from reconciler.model.suggestion import find_intended_name
 
 QUOTABLE_VALUE_PATTERN = re.compile(r"[A-Za-z0-9_.+-]{1,32}")
 #: types of errors in choices, numbers, dates and durations, whose messages quote the value
@@ -163,8 +165,8 @@ def _describe_unknown_key(path: KeyPath, tree: MappingNode, model: ModelClass) -
             where,
             f"Remove it, or change type to {' or '.join(owners)}.",
         )
-    near = get_close_matches(key, shape.get_fields(), n=1)
-    hint = f"Did you mean {near[0]}?" if near else "Valid keys: " + ", ".join(sorted(shape.get_fields()))
+    meant = find_intended_name(key, shape.get_fields(), KEY_SYNONYMS)
+    hint = f"Did you mean {meant}?" if meant else "Valid keys: " + ", ".join(sorted(shape.get_fields()))
     return build_error("unknown-key", f"unknown key {key}", where, hint)
 
 
@@ -209,9 +211,8 @@ def _describe_invalid_choice(
 ) -> Diagnostic:
     place, node, existing = find_place(tree, path)
     got = _format_written_value("invalid-choice", existing, node)
-    cutoff = 0.4 if len(choices) <= 6 else 0.6
-    near = get_close_matches(node.lower(), choices, n=1, cutoff=cutoff) if got and isinstance(node, str) else []
-    hint = " ".join(filter(None, [f"Did you mean {near[0]}?" if near else "", description or ""]))
+    meant = find_intended_name(node, choices, VALUE_SYNONYMS) if got and isinstance(node, str) else None
+    hint = " ".join(filter(None, [f"Did you mean {meant}?" if meant else "", description or ""]))
     must = f"one of {', '.join(choices)}" if len(choices) > 1 else choices[0]
     return build_error("invalid-choice", f"{name} must be {must}{got}", get_value_span(place), hint or None)
 

@@ -2,8 +2,8 @@
 
 It reads the events of libyaml's parser and resolves scalars itself, by YAML 1.2: `no`, `on` and `02:30` are strings.
 Refused, each with a diagnostic: duplicate keys, aliases, anchors, merge keys, tags, keys that are not strings, several
-documents, tabs as indentation, bytes that are not UTF-8, files over a megabyte. No diagnostic repeats a value, and a
-key only if it looks like one.
+documents, conflict markers, tabs as indentation, bytes that are not UTF-8, files over a megabyte. No diagnostic repeats
+a value, and a key only if it looks like one.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ruamel.yaml.events import (
     StreamEndEvent,
 )
 
+from reconciler.config.yaml.syntax_errors import describe_syntax_error, find_conflict_marker
 from reconciler.config.yaml.tree import MappingNode, Mark, Node, Place, SequenceNode, get_key_span, get_value_span
 from reconciler.model.diagnostic import Diagnostic, Span, build_error
 
@@ -80,11 +81,14 @@ class _TreeReader:
         self._next = CParser(text).get_event
 
     def read_document(self) -> tuple[MappingNode | None, tuple[Diagnostic, ...]]:
+        conflict = find_conflict_marker(self._text, self._file)
+        if conflict is not None:
+            return None, (conflict,)
         tree: MappingNode | None = None
         try:
             tree = self._read_single_document()
         except MarkedYAMLError as problem:
-            self._diagnostics.append(self._describe_syntax_error(problem))
+            self._diagnostics.append(describe_syntax_error(problem, self._text, self._file))
         except YAMLError:
             self._diagnostics.append(self._describe_control_character())
         return tree, tuple(self._diagnostics)
@@ -210,28 +214,6 @@ class _TreeReader:
             self._add_error(
                 "tag", "YAML tags (!) are not allowed", where, "Remove the tag. Quote text that starts with !."
             )
-
-    def _describe_syntax_error(self, problem: MarkedYAMLError) -> Diagnostic:
-        """Return the parser's message, which never contains the file's text, with a hint for common mistakes."""
-        mark = problem.problem_mark
-        if mark is None:
-            return build_error("yaml-syntax", str(problem.problem), Span(self._file))
-        where = _make_span(self._file, mark)
-        lines = self._text.split("\n", mark.line + 1)
-        line = lines[mark.line] if mark.line < len(lines) else ""
-        if "\t" in line[: len(line) - len(line.lstrip())]:
-            return build_error("tab-indentation", "a tab is used as indentation", where, "Indent with spaces.")
-        hint = None
-        if line[mark.column : mark.column + 1] in ("@", "`", "%"):
-            hint = f"Quote text that starts with {line[mark.column]}."
-        elif line[mark.column : mark.column + 1] == ":" or "':'" in str(problem.problem):
-            hint = "Quote text that contains a colon inside { } or [ ]."
-        elif "mapping values" in str(problem.problem):
-            hint = "Quote text that contains a colon and a space, or check the indentation of the line."
-        message = str(problem.problem)
-        if problem.context and problem.context_mark is not None:
-            message += f" ({problem.context} that starts in line {problem.context_mark.line + 1})"
-        return build_error("yaml-syntax", message, where, hint)
 
     def _describe_control_character(self) -> Diagnostic:
         match = NOT_PRINTABLE.search(self._text)

@@ -6,7 +6,6 @@ quarantines its row. A quarantined row protects the records it names, so no row 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -14,6 +13,7 @@ from typing import TypeAlias
 import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Span, build_warning
+from reconciler.model.suggestion import find_intended_name
 from reconciler.oneroster.csv_file.quarantine import (
     RowFault,
     build_quarantine,
@@ -304,11 +304,10 @@ def _format_hyphenated(name: str) -> str:
 def _suggest_nearest(values: pl.Series, column: Column) -> pl.Expr:
     """Return a hint with the valid values and, if one is similar, the nearest."""
     valid = f"Use one of {', '.join(column.vocabulary)}."
-    folded = {word.lower(): word for word in column.vocabulary}
     near = {
-        word: f"Did you mean {folded[matches[0]]}? {valid}"
+        word: f"Did you mean {meant}? {valid}"
         for word in values.unique().sort().head(MOST_HINTS).to_list()
-        if (matches := difflib.get_close_matches(word[:100].lower(), folded, 1, 0.6))
+        if (meant := find_intended_name(word[:100], column.vocabulary))
     }
     return pl.col(str(column.field)).replace_strict(near, default=valid, return_dtype=pl.String)
 
