@@ -50,7 +50,7 @@ class GitRevision:
         ).rstrip("\n")
         # Real paths on both sides, because a folder above the checkout may be a symbolic link.
         self._prefix = os.path.relpath(self._real_directory, os.path.realpath(self._top))
-        self.base = GitBase(ref, _resolve_commit(directory, ref))
+        self.base = _find_base(directory, ref)
         self._path_prefix = os.path.join(str(directory), "")
         self._blobs = self._list_blobs()
         self._reader: subprocess.Popen[bytes] | None = None
@@ -179,6 +179,18 @@ def _resolve_commit(directory: Path, ref: str) -> str:
         else "Use a branch, tag or commit of this checkout. Name a remote branch origin/NAME."
     )
     raise Refusal([_build_error("unknown-base", f"unknown git ref {ref!r}", directory, hint)])
+
+
+def _find_base(directory: Path, ref: str) -> GitBase:
+    """Return the commit to compare with. Where both sides have commits of their own it is the one where they parted, so
+    that what others merged since is not taken for a change of this checkout, and in reverse."""
+    commit = _resolve_commit(directory, ref)
+    parted = _run_process(directory, "merge-base", commit, "HEAD").stdout.decode().strip()
+    # An older or newer checkout of the same history is compared as it is: a rollback has to be seen.
+    if parted in ("", commit) or parted == _resolve_commit(directory, "HEAD"):
+        return GitBase(ref, commit)
+    missing = _run_process(directory, "rev-list", "--count", f"HEAD..{commit}").stdout.decode().strip()
+    return GitBase(ref, parted, int(missing or 0))
 
 
 def _run_git(directory: Path, *words: str, about: str = "compare with the base") -> bytes:

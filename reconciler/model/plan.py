@@ -181,7 +181,10 @@ class GitBase:
 
     #: as the user wrote it
     ref: str
+    #: the commit compared with: of `ref`, or the one where this checkout left it
     commit: str
+    #: commits of `ref` that this checkout lacks; 0 if `ref` is an ancestor or a descendant of it
+    missing_commits: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,11 @@ def test_only_customers_whose_resolved_configuration_differs_are_planned(reposit
     assert plan.code == 2
     assert ids(plan) == ["springfield"]
     assert causes(plan) == {("springfield", "customer", "springfield"): "pr"}
-    assert plan.json["base"] == {"ref": "main", "commit": git(repository.folder, "rev-parse", "main")}
+    assert plan.json["base"] == {
+        "ref": "main",
+        "commit": git(repository.folder, "rev-parse", "main"),
+        "missing_commits": 0,
+    }
     assert plan.json["elsewhere"] == {"pending": 0, "drifted": 0, "failed": 0}
 
 
@@ -365,3 +369,34 @@ def test_lessons_of_the_catalogue_are_compared_with_the_base(repository: Project
     plan = planned(repository)
     assert ids(plan) == ["@catalogue"]
     assert json.dumps(plan.json["customers"][0]["changes"][0]["cause"]) == '"pr"'
+
+
+def test_what_others_merged_meanwhile_is_not_this_branch(repository: Project) -> None:
+    git(repository.folder, "checkout", "--quiet", "-b", "feature")
+    edit(repository, "springfield", "name: Springfield District", "name: Springfield Unified")
+    commit(repository.folder, "ours")
+    git(repository.folder, "checkout", "--quiet", "main")
+    edit(repository, "shelbyville", "name: Shelbyville District", "name: Shelbyville Unified")
+    commit(repository.folder, "theirs")
+    git(repository.folder, "checkout", "--quiet", "feature")
+    parted = git(repository.folder, "merge-base", "main", "feature")
+    plan = planned(repository)
+    assert causes(plan) == {("springfield", "customer", "springfield"): "pr"}
+    assert plan.json["base"] == {"ref": "main", "commit": parted, "missing_commits": 1}
+    shown = repository.run("plan", "--base", "main", "--roster", "none").out
+    assert "The base has 1 newer commit that this checkout lacks; merge or rebase to plan with them." in shown
+
+    git(repository.folder, "merge", "--quiet", "--no-edit", "main")
+    merged = planned(repository)
+    assert causes(merged) == {("springfield", "customer", "springfield"): "pr"}
+    assert merged.json["base"]["missing_commits"] == 0
+
+
+def test_an_older_checkout_shows_what_it_takes_back(repository: Project) -> None:
+    edit(repository, "springfield", "name: Springfield District", "name: Springfield Unified")
+    commit(repository.folder, "newer")
+    assert repository.apply().code == 0
+    git(repository.folder, "checkout", "--quiet", "HEAD~1")
+    plan = planned(repository)
+    assert causes(plan) == {("springfield", "customer", "springfield"): "pr"}
+    assert plan.json["base"]["missing_commits"] == 0

@@ -191,7 +191,7 @@ def test_a_plan_without_a_base_says_so() -> None:
 
 def test_a_base_and_what_is_left_out_are_told() -> None:
     document = json.loads(render_plan_json(reviews.reviewed(), PeopleVisibility.FULL, samples.mask))
-    assert document["base"] == {"ref": "origin/main", "commit": reviews.BASE.commit}
+    assert document["base"] == {"ref": "origin/main", "commit": reviews.BASE.commit, "missing_commits": 0}
     assert document["elsewhere"] == {"pending": 2, "drifted": 1, "failed": 0}
     causes = {
         field["cause"]

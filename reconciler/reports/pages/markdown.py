@@ -25,6 +25,7 @@ from reconciler.reports.plan.entries import (
     ACTION_VERBS,
     ChangeEntry,
     build_change_entry,
+    describe_missing_commits,
     describe_outside_base,
     format_origin,
     format_short_commit,
@@ -149,6 +150,7 @@ def render_plan_markdown(
         nobody=not overview.removes_people,
         base=plan.base,
         commit=format_short_commit(plan.base) if plan.base else "",
+        missing=describe_missing_commits(plan.base) if plan.base else "",
         elsewhere=describe_outside_base(plan.outside_base) if plan.outside_base else "",
         shown_only=len(overview.shown_only),
     )

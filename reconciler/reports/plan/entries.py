@@ -129,6 +129,14 @@ def format_short_commit(base: GitBase) -> str:
     return "" if base.ref == base.commit else base.commit[:COMMIT_DIGITS]
 
 
+def describe_missing_commits(base: GitBase) -> str:
+    """Return a sentence about commits of the base that the checkout lacks; empty if it lacks none."""
+    if not base.missing_commits:
+        return ""
+    number = f"{base.missing_commits:,} newer commit{'' if base.missing_commits == 1 else 's'}"
+    return f"The base has {number} that this checkout lacks; merge or rebase to plan with them."
+
+
 def describe_outside_base(outside_base: OutsideBase) -> str:
     """Return `2 other customers are not applied yet, 1 drifted from git.`; empty if all others match git."""
     words = {

@@ -29,6 +29,7 @@ from reconciler.model.plan import (
     FORMAT_VERSION,
     ActionCounts,
     CustomerPlan,
+    GitBase,
     Hold,
     LimitUse,
     OutsideBase,
@@ -67,7 +68,7 @@ def render_plan_json(plan: Plan, people: PeopleVisibility, mask: Mask, rows: int
         "created_at": plan.created_at,
         "tool_version": plan.tool_version,
         "store": {"id": plan.store.id, "environment": plan.store.environment},
-        "base": {"ref": plan.base.ref, "commit": plan.base.commit} if plan.base else None,
+        "base": _build_base(plan.base) if plan.base is not None else None,
         "elsewhere": _build_outside_base(plan.outside_base) if plan.outside_base is not None else None,
         "summary": _build_summary(plan),
         "weakened": [_build_weakening(each) for each in plan.weakenings],
@@ -106,6 +107,10 @@ def _build_summary(plan: Plan) -> Document:
         "quarantined": sum(counts.quarantined for counts in each),
         "weakened": len(plan.weakenings) + sum(len(customer.weakenings) for customer in plan.customers),
     }
+
+
+def _build_base(base: GitBase) -> Document:
+    return {"ref": base.ref, "commit": base.commit, "missing_commits": base.missing_commits}
 
 
 def _build_outside_base(outside_base: OutsideBase) -> Document:

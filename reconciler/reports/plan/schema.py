@@ -55,7 +55,11 @@ def build_plan_schema() -> Schema:
             base={
                 "anyOf": [
                     {"type": "null"},
-                    _build_object_schema(ref=_TEXT, commit=_add_description(_TEXT, "The commit of ref.")),
+                    _build_object_schema(
+                        ref=_TEXT,
+                        commit=_add_description(_TEXT, "The commit compared with."),
+                        missing_commits=_add_description(_NUMBER, "Commits of ref that the checkout lacks."),
+                    ),
                 ],
                 "description": "The git ref that the plan is compared with; it has only customers that differ.",
             },

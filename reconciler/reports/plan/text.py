@@ -10,7 +10,7 @@ from reconciler.model.diagnostic import Span
 from reconciler.model.ids import HoldId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOG, CustomerPlan, Freshness, Outcome, Plan, SourceSummary
-from reconciler.reports.plan.entries import describe_outside_base, format_short_commit
+from reconciler.reports.plan.entries import describe_missing_commits, describe_outside_base, format_short_commit
 from reconciler.reports.plan.folding import Fold
 from reconciler.reports.plan.overview import REMOVAL_ACTIONS, CustomerReport, build_plan_overview
 from reconciler.reports.plan.people import CustomerView, Mask, PeopleVisibility
@@ -345,6 +345,8 @@ def _describe_base(plan: Plan) -> list[str]:
         return []
     commit = format_short_commit(plan.base)
     lines = [f"compared with {clean_text(plan.base.ref)}{f' ({clean_text(commit)})' if commit else ''}"]
+    if missing := describe_missing_commits(plan.base):
+        lines.append(missing)
     if plan.outside_base:
         lines.append(f"not in this plan: {describe_outside_base(plan.outside_base)}")
     return lines
