@@ -23,7 +23,7 @@ _HINTS: tuple[tuple[str, str], ...] = (
     ("scanning a quoted scalar, unexpected end", "Close the quote that opens in line {line}."),
     ("scanning a quoted scalar, document indicator", "Close the quote that opens in line {line}."),
     ("unknown escape character", r"Write \\ for a backslash, or put the text in single quotes."),
-    ("hexdecimal number", r"Write \\ for a backslash, or put the text in single quotes."),
+    ("decimal number", r"Write \\ for a backslash, or put the text in single quotes."),
     ("scanning an alias", "Quote text that starts with *."),
     ("scanning an anchor", "Quote text that starts with &."),
     ("scanning a tag", "Quote text that starts with !."),
