@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -49,6 +50,41 @@ def test_what_fails_leaves_nothing_behind(store: Store) -> None:
         with pytest.raises(StoreProblem):
             write(connection, "INSERT INTO nothing_like_it VALUES (1)")
         assert connection.fetch_scalar("SELECT count(*) FROM accounts") == 0
+
+
+def test_reading_goes_on_in_a_new_view_after_it_was_suspended(store: Store) -> None:
+    count = "SELECT count(*) FROM accounts"
+    with store.open_connection() as connection, connection.open_read_transaction():
+        assert connection.fetch_scalar(count) == 0
+        with connection.suspend_reading(), store.open_connection() as other:
+            write(other, "SELECT 1")
+        assert connection.fetch_scalar(count) == 1
+        with store.open_connection() as other:
+            other.execute("DELETE FROM accounts")
+        assert connection.fetch_scalar(count) == 1
+
+
+class FailsSecond:
+    """A dialect whose second statement of a transaction fails."""
+
+    def __init__(self, dialect: Any) -> None:
+        self._dialect = dialect
+        self.begin_reading = (dialect.begin_reading[0], "SELECT nothing_like_it")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._dialect, name)
+
+
+def test_a_transaction_whose_second_statement_fails_is_ended(store: Store) -> None:
+    with store.open_connection() as connection:
+        whole = connection.dialect
+        connection.dialect = FailsSecond(whole)  # type: ignore[assignment]
+        with pytest.raises(StoreProblem), connection.open_read_transaction():
+            raise AssertionError("it did not begin")
+        connection.dialect = whole
+        assert not connection.closed
+        with connection.open_read_transaction():
+            assert connection.fetch_scalar("SELECT count(*) FROM accounts") == 0
 
 
 def test_a_parameter_may_be_named_twice_and_be_null(store: Store) -> None:

@@ -319,7 +319,7 @@ class _SyncJob:
         try:
             save_sync(self.workspace.store, record, partial(self.on_events, events=events) if events else None)
         except Refusal as refusal:
-            result = replace(result, outcome=SyncOutcome.FAILED)
+            result = replace(result, outcome=_choose_outcome(refusal))
             diagnostics += refusal.diagnostics
         except UNEXPECTED_EXCEPTIONS as problem:  # one customer's events must not keep the others from being synced
             result = replace(result, outcome=SyncOutcome.FAILED)
@@ -349,9 +349,7 @@ class _SyncJob:
                     self.workspace, current.candidate, fetched, self.request.lock_timeout
                 ), source
         except Refusal as refusal:
-            busy = any(each.code in BUSY_CODES for each in refusal.diagnostics)
-            outcome = SyncOutcome.POSTPONED if busy else SyncOutcome.FAILED
-            return SyncResult(outcome, diagnostics=refusal.diagnostics), source
+            return SyncResult(_choose_outcome(refusal), diagnostics=refusal.diagnostics), source
         except UNEXPECTED_EXCEPTIONS as problem:  # one customer's defect must not keep the others from being synced
             return SyncResult(
                 SyncOutcome.FAILED, diagnostics=(report_unexpected_error(current.candidate.id, "syncing", problem),)
@@ -392,12 +390,16 @@ def _wrap_refusal(refusal: Refusal) -> Future[SourceBundle | Refusal]:
     return future
 
 
+def _choose_outcome(refusal: Refusal) -> SyncOutcome:
+    """Return POSTPONED if another process kept the store busy for too long, which is no failure of the sync."""
+    is_busy = any(each.code in BUSY_CODES for each in refusal.diagnostics)
+    return SyncOutcome.POSTPONED if is_busy else SyncOutcome.FAILED
+
+
 def _report_not_begun(name: CustomerId, refusal: Refusal, *, due_only: bool) -> CustomerSyncResult:
     """Return the result of a sync that could not start; another running sync is no failure if only due ones run."""
-    code = refusal.diagnostic.code if isinstance(refusal, StoreProblem) else ""
-    if code != "locked":
-        outcome = SyncOutcome.POSTPONED if code in BUSY_CODES else SyncOutcome.FAILED
-        return CustomerSyncResult(name, SyncResult(outcome), diagnostics=refusal.diagnostics)
+    if not (isinstance(refusal, StoreProblem) and refusal.diagnostic.code == "locked"):
+        return CustomerSyncResult(name, SyncResult(_choose_outcome(refusal)), diagnostics=refusal.diagnostics)
     what = f"another process is syncing {name}"
     if due_only:
         return CustomerSyncResult(name, None, diagnostics=(build_info("sync-under-way", what),))
