@@ -173,6 +173,8 @@ class StoreIdentity:
     id: str
     #: the environment that the store was created for
     environment: str
+    #: the store does not exist yet: id is for this once, and so are the plan's ID and those of its holds
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,15 +68,20 @@ class Store:
             yield Reader(connection, self.key)
 
 
+#: The code of the error for a store that does not exist yet.
+NO_STORE = "no-store"
 #: Directory of the key file of a PostgreSQL store, used if RECONCILER_KEY is unset.
 KEY_FOLDER = Path(".reconciler")
 
 
-def open_store(url: str, environment: str, *, key: bytes | None = None, make: bool = True) -> Store:
+def open_store(
+    url: str, environment: str, *, key: bytes | None = None, make: bool = True, key_folder: Path = KEY_FOLDER
+) -> Store:
     """Open the store of this environment at a URL; create it if there is none and `make` is true.
 
-    key: 32 bytes; None for RECONCILER_KEY or else the key file. Raises StoreProblem if the store's schema is older or
-    newer than this program, or if it belongs to another environment or key, is missing or cannot be used.
+    key: 32 bytes; None for RECONCILER_KEY or else the key file. key_folder: of a PostgreSQL store's key file. Raises
+    StoreProblem if the store's schema is older or newer than this program, or if it belongs to another environment or
+    key, is missing or cannot be used.
     """
     address = parse_store_url(url)
     explicit_key = StoreKey(key) if key is not None else read_key_from_environment()
@@ -89,7 +94,7 @@ def open_store(url: str, environment: str, *, key: bytes | None = None, make: bo
     if state is None and not make:
         raise _build_missing_store_error(f"there is no store at {address}")
     if state is None:
-        _initialize_store(address, environment, explicit_key)
+        _initialize_store(address, environment, explicit_key, key_folder)
         state = _inspect_store(address, dialect)
     if state is None:
         raise build_unknown_error(address, "the new store is empty")
@@ -101,7 +106,8 @@ def open_store(url: str, environment: str, *, key: bytes | None = None, make: bo
             "Pass the right --env or --store. If you renamed the environment, run:"
             f" reconciler store assign --env {environment} --store {_mask_url(url)}",
         )
-    return Store(address, identity, environment, _load_verified_key(address, identity, explicit_key, check), dialect)
+    key_file = _locate_key_file(address, identity, key_folder)
+    return Store(address, identity, environment, _load_verified_key(address, key_file, explicit_key, check), dialect)
 
 
 def upgrade_store(url: str) -> tuple[tuple[str, str | None, str], ...]:
@@ -124,7 +130,7 @@ def list_store_revisions(url: str) -> tuple[tuple[str, str | None, str], ...]:
     return tuple((branch.name, _find_revision(address, branch), branch.head) for branch in schema.BRANCHES)
 
 
-def load_store_key(url: str) -> StoreKey:
+def load_store_key(url: str, key_folder: Path = KEY_FOLDER) -> StoreKey:
     """Return the key of an existing store of any environment. Raises StoreProblem `store-key` if the key is missing
     or wrong.
     """
@@ -134,7 +140,8 @@ def load_store_key(url: str) -> StoreKey:
         row = connection.fetch_row("SELECT uuid, key_check FROM store")
     if row is None:
         raise StoreProblem("not-a-store", f"{address} has no identity", "Restore it from a backup.")
-    return _load_verified_key(address, str(row[0]), read_key_from_environment(), str(row[1]))
+    key_file = _locate_key_file(address, str(row[0]), key_folder)
+    return _load_verified_key(address, key_file, read_key_from_environment(), str(row[1]))
 
 
 def assign_environment(url: str, environment: str) -> str:
@@ -155,7 +162,7 @@ def _require_store(address: Address) -> None:
 
 
 def _build_missing_store_error(what: str) -> StoreProblem:
-    return StoreProblem("no-store", what, "Check the URL. The first plan or apply creates the store.")
+    return StoreProblem(NO_STORE, what, "Check the URL. The first apply creates the store.")
 
 
 def _mask_url(url: str) -> str:
@@ -210,6 +217,9 @@ def _inspect_store(address: Address, dialect: Dialect) -> tuple[str, str, str] |
     if row is None:
         raise StoreProblem("not-a-store", f"{address} has no identity", "Restore it from a backup.")
     if isinstance(address, SqliteAddress):
+        if address.is_read_only and not address.volatile.exists():
+            # Nothing volatile is known, and nothing can be made.
+            return str(row[0]), str(row[1]), str(row[2])
         # The volatile file may be lost; it is then created again.
         _create_private_file(address.volatile)
         volatile = _find_revision(address, schema.VOLATILE)
@@ -226,12 +236,12 @@ def _require_newest_revision(address: Address, branch: schema.MigrationBranch, r
         raise schema.build_older_schema_error(address) if known else schema.build_newer_schema_error(address)
 
 
-def _initialize_store(address: Address, environment: str, explicit_key: StoreKey | None) -> None:
+def _initialize_store(address: Address, environment: str, explicit_key: StoreKey | None, key_folder: Path) -> None:
     def identify(connection: SqlConnection, _before: str | None) -> None:
         if connection.execute(text("SELECT count(*) FROM store")).scalar():
             return
         identity = str(uuid.uuid4())
-        key = explicit_key or make_key(_locate_key_file(address, identity))
+        key = explicit_key or make_key(_locate_key_file(address, identity, key_folder))
         connection.execute(
             text("INSERT INTO store (uuid, environment, key_check, created_at) VALUES (:uuid, :name, :check, :now)"),
             {
@@ -245,12 +255,11 @@ def _initialize_store(address: Address, environment: str, explicit_key: StoreKey
     schema.migrate_branch(address, schema.DURABLE, callback=identify)
 
 
-def _locate_key_file(address: Address, identity: str) -> Path:
-    return address.key_file if isinstance(address, SqliteAddress) else KEY_FOLDER / f"{identity}.key"
+def _locate_key_file(address: Address, identity: str, key_folder: Path) -> Path:
+    return address.key_file if isinstance(address, SqliteAddress) else key_folder / f"{identity}.key"
 
 
-def _load_verified_key(address: Address, identity: str, explicit_key: StoreKey | None, check: str) -> StoreKey:
-    path = _locate_key_file(address, identity)
+def _load_verified_key(address: Address, path: Path, explicit_key: StoreKey | None, check: str) -> StoreKey:
     key = explicit_key or read_key(path)
     if key is None:
         raise StoreProblem(

@@ -76,7 +76,7 @@ def test_the_first_customer_goes_into_it_and_plans(monkeypatch: pytest.MonkeyPat
     agreed = "agreements: {privacy_policy: 2026-08-01, terms_of_service: 2026-08-01}\n"
     file.write_text(file.read_text() + agreed)
     assert run(["plan", "--detailed-exitcode"]) == ExitCode.CHANGES
-    assert Path(".reconciler/store.db").exists()
+    assert not Path(".reconciler").exists(), "a plan makes no store"
 
 
 def test_what_the_comments_of_defaults_propose_is_valid_too() -> None:

@@ -80,11 +80,11 @@ def test_a_busy_store_postpones_a_sync(project: Project, customer: Callable[...,
     assert outcomes(done) == {"springfield": "applied"}
 
 
+# On PostgreSQL, the record of a sync waits for no writer.
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_a_sync_that_cannot_even_begin_is_postponed(
     project: Project, customer: Callable[..., GivenSource], writer: Writer
 ) -> None:
-    if not project.store_url.startswith("sqlite"):
-        pytest.skip("on PostgreSQL, a record of a sync waits for no writer")
     customer(auto=DAILY)
     assert synced(project, "--due").code == 0
     writer.begin()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import add_location_options
+from reconciler.config.load import find_settings_folder
 from reconciler.config.repository import load_repository
 from reconciler.notices.signing import WEBHOOK_KEY_PURPOSE, derive_public_key
 from reconciler.operations.location import Location
+from reconciler.operations.workspace import resolve_environment
 from reconciler.store.errors import StoreProblem
-from reconciler.store.open import assign_environment, list_store_revisions, load_store_key, upgrade_store
+from reconciler.store.open import KEY_FOLDER, assign_environment, list_store_revisions, load_store_key, upgrade_store
 
 
 @click.group("store")
@@ -43,7 +47,8 @@ def show_store_status(location: Location) -> ExitCode:
         current &= same
         needs = "" if same else f"; reconciler needs {newest}. Run: reconciler store upgrade"
         click.echo(f"{branch}: {revision or 'nothing'}{needs}")
-    click.echo(f"webhook key: {_describe_webhook_key(url)}")
+    key_folder = find_settings_folder(location.directory) / KEY_FOLDER
+    click.echo(f"webhook key: {_describe_webhook_key(url, key_folder)}")
     return ExitCode.DONE if current else ExitCode.ERROR
 
 
@@ -54,15 +59,15 @@ def assign(location: Location) -> ExitCode:
 
     Plans saved under the old name can no longer be applied: make new ones.
     """
-    name, chosen = load_repository(location.directory).get_environment(location.environment)
+    name, chosen = resolve_environment(load_repository(location.directory).settings, location)
     before = assign_environment(location.store or chosen.store, name)
     click.echo(f"environment: {name} (unchanged)" if before == name else f"environment: {before} -> {name}")
     return ExitCode.DONE
 
 
-def _describe_webhook_key(url: str) -> str:
+def _describe_webhook_key(url: str, key_folder: Path) -> str:
     try:
-        return derive_public_key(load_store_key(url).derive_key(WEBHOOK_KEY_PURPOSE))
+        return derive_public_key(load_store_key(url, key_folder).derive_key(WEBHOOK_KEY_PURPOSE))
     except StoreProblem as problem:
         return f"unknown: {problem.diagnostic.message}"
 
@@ -71,4 +76,4 @@ def _resolve_store_url(location: Location) -> str:
     """Return the URL of `--store`, or else the environment's. Ignores other errors in the files."""
     if location.store:
         return location.store
-    return load_repository(location.directory).settings.get_environment(location.environment)[1].store
+    return resolve_environment(load_repository(location.directory).settings, location)[1].store

@@ -10,6 +10,7 @@ from reconciler.config.load.layout import LESSONS as LESSONS
 from reconciler.config.load.layout import ConfigFile as ConfigFile
 from reconciler.config.load.layout import CustomerFolder as CustomerFolder
 from reconciler.config.load.layout import RepositoryLayout as RepositoryLayout
+from reconciler.config.load.layout import find_settings_folder as find_settings_folder
 from reconciler.config.load.layout import scan_repository as scan_repository
 from reconciler.config.load.resolved import ConfigDocument as ConfigDocument
 from reconciler.config.load.resolved import Outline as Outline

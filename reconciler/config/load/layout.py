@@ -184,6 +184,12 @@ def find_settings_file(directory: Path, files: Files = DISK) -> tuple[ConfigFile
     return file, errors
 
 
+def find_settings_folder(directory: Path) -> Path:
+    """Return the folder of reconciler.yaml, in which relative paths in it start: `.` for the current directory."""
+    folder = directory.resolve().parent
+    return Path() if folder == Path.cwd() else folder
+
+
 def _format_path(absolute: Path, fallback: Path) -> str:
     here = Path.cwd()
     return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else os.path.normpath(fallback)

@@ -14,6 +14,7 @@ from reconciler.config.models.secret import SecretName as SecretName
 from reconciler.config.models.secret import SecretReference as SecretReference
 from reconciler.config.models.secret import find_secret_references as find_secret_references
 from reconciler.config.models.settings import Ceilings as Ceilings
+from reconciler.config.models.settings import Environment as Environment
 from reconciler.config.models.settings import FileMail as FileMail
 from reconciler.config.models.settings import Mail as Mail
 from reconciler.config.models.settings import Policy as Policy

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -46,7 +47,7 @@ class DirectorySecrets(Declaration):
     backend: Literal["directory"]
     """The place of secrets."""
     path: Text
-    """The directory; a relative path starts at the current directory."""
+    """The directory; a relative path starts at the folder of reconciler.yaml."""
 
 
 Secrets = Annotated[EnvironmentSecrets | DirectorySecrets, Field(discriminator="backend")]
@@ -58,7 +59,7 @@ class FileMail(Declaration):
     backend: Literal["file"] = "file"
     """How mail is sent."""
     path: Text = DEFAULT_OUTBOX
-    """The directory; a relative path starts at the current directory."""
+    """The directory; a relative path starts at the folder of reconciler.yaml."""
 
 
 class SmtpMail(Declaration):
@@ -85,13 +86,26 @@ class Environment(Declaration):
     """One store and its surroundings."""
 
     store: StoreUrl = DEFAULT_STORE
-    """sqlite:///FILE or postgresql://HOST/NAME. A password belongs in PGPASSWORD or ~/.pgpass, not here."""
+    """sqlite:///FILE or postgresql://HOST/NAME; a relative FILE starts at the folder of reconciler.yaml. A password
+    belongs in PGPASSWORD or ~/.pgpass, not here."""
     public_url: WebUrl = DEFAULT_PUBLIC_URL
     """The URL at which people reach the web application."""
     secrets: Secrets = EnvironmentSecrets()
     """The place of secrets."""
     mail: Mail = FileMail()
     """How mail is sent."""
+
+    def resolve_paths(self, folder: Path) -> Self:
+        """Return the environment with its relative paths below the folder of reconciler.yaml."""
+        changed: dict[str, object] = {}
+        scheme, mark, path = self.store.partition(":///")
+        if scheme.startswith("sqlite") and path and not path.startswith(("~", ":", "file:")):
+            changed["store"] = f"{scheme}{mark}{folder / path}"
+        if isinstance(self.secrets, DirectorySecrets):
+            changed["secrets"] = self.secrets.model_copy(update={"path": str(folder / self.secrets.path)})
+        if isinstance(self.mail, FileMail):
+            changed["mail"] = self.mail.model_copy(update={"path": str(folder / self.mail.path)})
+        return self.model_copy(update=changed)
 
 
 class Operator(Declaration):

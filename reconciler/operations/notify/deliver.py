@@ -311,7 +311,7 @@ def _refresh_notice(
 
 
 def _open_mail_outlet(workspace: Workspace) -> FileOutbox | SmtpOutbox:
-    mail: Mail = workspace.repository.settings.get_environment(workspace.environment)[1].mail
+    mail: Mail = workspace.mail
     match mail:
         case FileMail():
             return FileOutbox(Path(mail.path), _build_sender_address(workspace.public_url))

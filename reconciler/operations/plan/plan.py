@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import reconciler
@@ -61,7 +62,7 @@ def make_plan(workspace: Workspace, request: PlanRequest) -> Plan:
         plan_id=compute_plan_id(workspace.store.identity, workspace.store.key.effect_key, customers),
         created_at=get_current_moment(),
         tool_version=reconciler.__version__,
-        store=workspace.store.identity,
+        store=replace(workspace.store.identity, is_new=not workspace.has_store),
         customers=customers,
         base=comparison.base if comparison else None,
         outside_base=outside_base,

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from pydantic import ValidationError
 
-from reconciler.config.load import ConfigDocument, Outline, ResolvedCustomer, build_outline
+from reconciler.config.load import ConfigDocument, Outline, ResolvedCustomer, build_outline, find_settings_folder
 from reconciler.config.models import Community, Customer, Lesson, Settings
 from reconciler.config.repository import Repository, load_settings
 from reconciler.config.secrets import create_backend
@@ -22,8 +22,8 @@ from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
 from reconciler.model.settings import DocumentsByKey, compute_settings_digest
 from reconciler.operations.location import Location
-from reconciler.operations.workspace import Workspace
-from reconciler.store.open import open_store
+from reconciler.operations.workspace import Workspace, resolve_environment
+from reconciler.store.open import KEY_FOLDER, open_store
 from reconciler.store.read import CustomerRecord, Reader
 
 #: file name of its values in messages
@@ -35,8 +35,9 @@ def open_applied_workspace(location: Location) -> Workspace:
 
     Raises Refusal if reconciler.yaml, the environment's name or the store cannot be used."""
     settings = load_settings(location.directory)
-    name, chosen = settings.get_environment(location.environment)
-    store = open_store(location.store or chosen.store, name, make=False)
+    name, chosen = resolve_environment(settings, location)
+    key_folder = find_settings_folder(location.directory) / KEY_FOLDER
+    store = open_store(location.store or chosen.store, name, make=False, key_folder=key_folder)
     secrets = create_backend(chosen.secrets)
     nobody = _build_repository(settings, ())
     return Workspace(

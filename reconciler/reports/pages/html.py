@@ -34,7 +34,14 @@ from reconciler.reports.plan.remarks import format_limit_name, get_limit_sort_ke
 from reconciler.reports.plan.rows import ChangeGroup
 from reconciler.reports.plan.tables import format_group_count, is_counted
 from reconciler.reports.plan.terminal import clean_text
-from reconciler.reports.plan.wording import ACTION_PHRASES, NOUNS, describe_source, format_count, format_moment
+from reconciler.reports.plan.wording import (
+    ACTION_PHRASES,
+    NEW_STORE,
+    NOUNS,
+    describe_source,
+    format_count,
+    format_moment,
+)
 from reconciler.reports.plan.wording import format_value as in_words
 
 # Limits as bars: the use, and a mark at the limit.
@@ -138,6 +145,7 @@ def render_plan_html(plan: Plan, people: PeopleVisibility, mask: Mask, rows: int
         overview=overview,
         plan=plan,
         made=format_moment(plan.created_at),
+        new_store=NEW_STORE,
         commit=format_short_commit(plan.base) if plan.base else "",
         missing=describe_missing_commits(plan.base) if plan.base else "",
         elsewhere=describe_outside_base(plan.outside_base) if plan.outside_base else "",

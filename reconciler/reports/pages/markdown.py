@@ -35,7 +35,7 @@ from reconciler.reports.plan.overview import CustomerReport, PlanOverview, build
 from reconciler.reports.plan.people import Mask, PeopleVisibility
 from reconciler.reports.plan.rows import ChangeGroup
 from reconciler.reports.plan.tables import format_group_count, is_counted
-from reconciler.reports.plan.wording import NOUNS, format_count, format_kind_count, format_moment
+from reconciler.reports.plan.wording import NEW_STORE, NOUNS, format_count, format_kind_count, format_moment
 from reconciler.reports.plan.wording import format_value as in_words
 
 # Fit a long report into a number of bytes: the most important first, and a count of the rest.
@@ -153,6 +153,7 @@ def render_plan_markdown(
         missing=describe_missing_commits(plan.base) if plan.base else "",
         elsewhere=describe_outside_base(plan.outside_base) if plan.outside_base else "",
         shown_only=len(overview.shown_only),
+        new_store=NEW_STORE if plan.store.is_new else "",
     )
     quiet = sum(each.is_quiet for each in overview.customers)
     bottom = parts.bottom(quiet, plan, format_moment(plan.created_at))

@@ -67,7 +67,7 @@ def render_plan_json(plan: Plan, people: PeopleVisibility, mask: Mask, rows: int
         "plan_id": plan.plan_id,
         "created_at": plan.created_at,
         "tool_version": plan.tool_version,
-        "store": {"id": plan.store.id, "environment": plan.store.environment},
+        "store": {"id": plan.store.id, "environment": plan.store.environment, "new": plan.store.is_new},
         "base": _build_base(plan.base) if plan.base is not None else None,
         "elsewhere": _build_outside_base(plan.outside_base) if plan.outside_base is not None else None,
         "summary": _build_summary(plan),

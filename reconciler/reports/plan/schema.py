@@ -51,6 +51,10 @@ def build_plan_schema() -> Schema:
             store=_build_object_schema(
                 id=_add_description(_TEXT, "The store's UUID."),
                 environment=_add_description(_TEXT, "The store's environment."),
+                new=_add_description(
+                    {"type": "boolean"},
+                    "True if the store does not exist yet: the IDs of the plan and its holds cannot be approved.",
+                ),
             ),
             base={
                 "anyOf": [

@@ -21,6 +21,7 @@ from reconciler.reports.plan.tables import MARKS, format_change_table
 from reconciler.reports.plan.terminal import Paint, TerminalLayout, clean_text, pad_to_width, wrap_lines
 from reconciler.reports.plan.wording import (
     ACTION_PHRASES,
+    NEW_STORE,
     describe_source,
     format_count,
     format_field_change,
@@ -280,7 +281,7 @@ def render_plan_text(
     overview = build_plan_overview(plan, people, mask, rows, removals=rows)
     customers = overview.customers
     parts: list[list[str]] = [
-        [layout.paint.format_bold(overview.headline), *_describe_base(plan)],
+        [layout.paint.format_bold(overview.headline), *_describe_base(plan), *_describe_new_store(plan)],
         format_weakened_lines(overview.weakened, layout),
     ]
     if len(customers) == 1:
@@ -338,6 +339,10 @@ def _explain_marks(customers: Sequence[CustomerReport]) -> str:
     """Return the legend of the marks that the report uses."""
     used = {MARKS[group.action] for each in customers for group in each.everything}
     return "legend: " + " · ".join(f"{sign} {words}" for sign, words in _SIGNS.items() if sign in used)
+
+
+def _describe_new_store(plan: Plan) -> list[str]:
+    return [NEW_STORE] if plan.store.is_new else []
 
 
 def _describe_base(plan: Plan) -> list[str]:

@@ -16,6 +16,11 @@ from reconciler.model.plan import Freshness, SourceSummary
 from reconciler.model.reason import Reason
 from reconciler.reports.plan.terminal import clean_text, truncate_to_width
 
+#: The sentence of a plan whose store does not exist yet.
+NEW_STORE = (
+    "The store does not exist yet: the first apply creates it. The IDs of this plan and its holds cannot be approved."
+)
+
 #: singular and plural of each kind
 NOUNS = {
     Kind.CUSTOMER: ("customer", "customers"),

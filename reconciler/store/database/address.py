@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -24,6 +25,11 @@ class SqliteAddress:
     @property
     def volatile(self) -> Path:
         return self.path.with_name(f"{self.path.stem}-volatile{self.path.suffix or '.db'}")
+
+    @property
+    def is_read_only(self) -> bool:
+        """Return True if this process may read the store and not write it, as on a read-only disk."""
+        return self.path.exists() and not (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK))
 
     @property
     def key_file(self) -> Path:
@@ -77,6 +83,14 @@ def _parse_file_path(path_text: str) -> Path:
     return Path(path_text).expanduser()
 
 
-def build_sqlite_uri(path: Path) -> str:
-    """Return SQLite's own URI of a file, which opens an existing file and never creates one."""
-    return f"file:{quote(str(path.absolute()))}?mode=rw"
+def build_sqlite_uri(path: Path, *, is_read_only: bool = False) -> str:
+    """Return SQLite's own URI of a file, which opens an existing file and never creates one.
+
+    A write-ahead log needs an index beside it, which nobody can make on a read-only disk. Without a log, the file alone
+    is all of the store, and immutable."""
+    name = quote(str(path.absolute()))
+    if not is_read_only:
+        return f"file:{name}?mode=rw"
+    log = path.with_name(f"{path.name}-wal")
+    has_log = log.exists() and log.stat().st_size > 0
+    return f"file:{name}?mode=ro" if has_log else f"file:{name}?mode=ro&immutable=1"

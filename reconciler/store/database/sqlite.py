@@ -86,12 +86,13 @@ class SqliteDialect:
     def connect(self, *, volatile: bool = False) -> dbapi.Connection:
         path = self.address.volatile if volatile else self.address.path
         with self.translate_errors(), _detect_unwritable_folder(path):
-            raw = connect(build_sqlite_uri(path), autocommit=True)
+            is_read_only = self.address.is_read_only
+            raw = connect(build_sqlite_uri(path, is_read_only=is_read_only), autocommit=True)
             try:
                 with raw.cursor() as cursor:
                     for pragma in (*PRAGMAS, f"PRAGMA synchronous = {'NORMAL' if volatile else 'FULL'}"):
                         cursor.execute(pragma).fetchall()
-                    if cursor.execute("PRAGMA journal_mode").fetchall() != [("wal",)]:
+                    if not is_read_only and cursor.execute("PRAGMA journal_mode").fetchall() != [("wal",)]:
                         self._enable_write_ahead_log(cursor)
             except dbapi.Error:
                 raw.close()

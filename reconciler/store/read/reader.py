@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from reconciler.model.ids import CustomerId, CustomerNumber, RunId
 from reconciler.model.kind import Kind
+from reconciler.store.database.address import SqliteAddress
 from reconciler.store.database.connection import Connection, open_connection
 from reconciler.store.json_text import parse_stored_document, parse_stored_texts
 from reconciler.store.key import StoreKey
@@ -141,7 +142,9 @@ class Reader:
         Reads the volatile tables, which are not part of the consistent view.
         """
         ids = account_ids.cast(pl.Int64).drop_nulls().unique(maintain_order=True)
-        if ids.is_empty():
+        address = self.connection.dialect.address
+        is_lost = isinstance(address, SqliteAddress) and not address.volatile.exists()
+        if ids.is_empty() or is_lost:
             return pl.DataFrame(schema=LAST_SIGN_INS)
         with (
             open_connection(self.connection.dialect, volatile=True) as volatile,

@@ -13,7 +13,7 @@ from reconciler.model.diagnostic import Refusal, build_error
 from reconciler.model.ids import CustomerId, RunId
 from reconciler.model.plan import CATALOG
 from reconciler.operations.location import Location
-from reconciler.operations.workspace import open_workspace
+from reconciler.operations.workspace import AbsentStore, open_workspace
 from reconciler.reports.history import Run, Verification, render_history_json, render_history_text
 from reconciler.reports.removal import render_certificates_text
 from reconciler.store.read import RunRecord, verify_chain
@@ -42,7 +42,7 @@ def show_history(
     """
     if certificates and (verify or output_format == "json"):
         raise click.UsageError("--certificates cannot be combined with --verify or --format json")
-    workspace = open_workspace(location, make_store=False)
+    workspace = open_workspace(location, absent=AbsentStore.REFUSE)
     with workspace.store.open_reader() as reader:
         name = CATALOG if customer in ("catalog", "catalogue") else customer
         known = {*reader.read_customers(), *workspace.repository.customers, CATALOG}

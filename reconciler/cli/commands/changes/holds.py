@@ -7,7 +7,7 @@ import click
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import add_location_options
 from reconciler.operations.location import Location
-from reconciler.operations.workspace import open_workspace
+from reconciler.operations.workspace import AbsentStore, open_workspace
 from reconciler.reports.holds import HoldReport, render_holds_json, render_holds_text
 from reconciler.store.read import HoldRecord
 
@@ -17,7 +17,7 @@ from reconciler.store.read import HoldRecord
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def list_holds(location: Location, output_format: str) -> ExitCode:
     """List the changes that are held for approval, and the commands that review and approve them."""
-    workspace = open_workspace(location, make_store=False)
+    workspace = open_workspace(location, absent=AbsentStore.REFUSE)
     with workspace.store.open_reader() as reader:
         waiting = [
             HoldReport(

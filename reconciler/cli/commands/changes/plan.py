@@ -11,12 +11,13 @@ from reconciler.cli.exit_code import ExitCode, select_worst_exit_code
 from reconciler.cli.options import add_location_options, add_options, format_location_options
 from reconciler.cli.output import ReportOptions, add_full_report_options, show_plan
 from reconciler.cli.progress import show_progress_bars
+from reconciler.model.diagnostic import Refusal, build_error
 from reconciler.model.ids import CustomerId
 from reconciler.model.plan import Outcome, Plan
 from reconciler.operations.failure import has_operational_failure, is_misconfigured
 from reconciler.operations.location import Location
 from reconciler.operations.plan import PlanRequest, RosterChoice, make_plan
-from reconciler.operations.workspace import Workspace, open_comparison_workspace, open_workspace
+from reconciler.operations.workspace import AbsentStore, Workspace, open_comparison_workspace, open_workspace
 
 NOTHING_CHANGED = "Nothing was changed."
 NOTHING_ASKED = "No roster was fetched. Secrets were compared by reference."
@@ -81,10 +82,12 @@ def plan(
         raise click.UsageError("--out requires a file name")
     request = build_plan_request(customers, inputs)
     if inputs.base is None:
-        workspace = open_workspace(location)
+        workspace = open_workspace(location, absent=AbsentStore.IMAGINE)
     else:
-        workspace = open_comparison_workspace(inputs.base, location, trusted=False)
+        workspace = open_comparison_workspace(inputs.base, location, trusted=False, absent=AbsentStore.IMAGINE)
         click.echo(NOTHING_ASKED, err=True)
+    if out is not None and not workspace.has_store:
+        raise _build_unsavable_refusal()
     made = make_plan_with_progress(workspace, request)
     show_plan(
         made,
@@ -100,6 +103,19 @@ def plan(
         write_plan(made, out, workspace.store.key)
         click.echo(describe_saved_plan(out), err=True)
     return determine_plan_exit_code(made, detailed=detailed_exitcode)
+
+
+def _build_unsavable_refusal() -> Refusal:
+    """Return the refusal of `--out` without a store: no store will ever have the key of such a plan."""
+    return Refusal(
+        [
+            build_error(
+                "new-store",
+                "the store does not exist yet, so a plan of it cannot be saved",
+                hint="Create the store with the first apply: reconciler apply",
+            )
+        ]
+    )
 
 
 def build_plan_request(customers: tuple[CustomerId, ...], inputs: PlanInputs) -> PlanRequest:

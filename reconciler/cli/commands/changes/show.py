@@ -12,7 +12,7 @@ from reconciler.cli.output import ReportOptions, add_full_report_options, show_p
 from reconciler.model.ids import HoldId
 from reconciler.operations.apply import is_hold_id, load_held_plan, read_plan
 from reconciler.operations.location import Location
-from reconciler.operations.workspace import open_workspace
+from reconciler.operations.workspace import AbsentStore, open_workspace
 
 
 @click.command()
@@ -28,7 +28,7 @@ def show(plan_name: str, location: Location, report: ReportOptions) -> ExitCode:
     of_hold = is_hold_id(plan_name) and not planfile.exists()
     if not of_hold and not planfile.is_file():
         raise click.UsageError(f"plan file {plan_name} not found")
-    live = open_workspace(location, make_store=False).store
+    live = open_workspace(location, absent=AbsentStore.REFUSE).store
     show_plan(
         load_held_plan(live, HoldId(plan_name)) if of_hold else read_plan(planfile, live),
         report,

@@ -16,7 +16,7 @@ from reconciler.model.ids import RunId
 from reconciler.operations.apply import write_plan
 from reconciler.operations.location import Location
 from reconciler.operations.undo import build_undo_plan
-from reconciler.operations.workspace import open_workspace
+from reconciler.operations.workspace import AbsentStore, open_workspace
 
 NOTHING_LEFT = "nothing left to undo"
 
@@ -43,7 +43,7 @@ def undo(run: RunId, location: Location, options: ApplyOptions, out: Path | None
         raise click.UsageError("undo cannot ask without a terminal; pass --yes, or --out FILE to save the plan")
     if out is None and report.output_format == "json":
         raise click.UsageError("--format json requires --out FILE")
-    workspace = open_workspace(location, make_store=False)
+    workspace = open_workspace(location, absent=AbsentStore.REFUSE)
     plan = build_undo_plan(workspace, run)
     command = " ".join(["reconciler", "undo", str(run), *format_location_options(location)])
     show_plan(

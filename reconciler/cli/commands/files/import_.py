@@ -10,7 +10,7 @@ from reconciler.model.diagnostic import ConfigurationRefusal, Refusal
 from reconciler.model.ids import CustomerId
 from reconciler.operations.location import Location
 from reconciler.operations.settings_import import ImportedCustomer, ImportState, import_live_settings
-from reconciler.operations.workspace import open_workspace
+from reconciler.operations.workspace import AbsentStore, open_workspace
 
 NO_FILES = "No files to write."
 
@@ -29,7 +29,7 @@ def import_settings(customers: tuple[CustomerId, ...], check: bool, location: Lo
     """
     if not check:
         location.directory.mkdir(parents=True, exist_ok=True)
-    workspace = open_workspace(location, make_store=False)
+    workspace = open_workspace(location, absent=AbsentStore.REFUSE)
     made = import_live_settings(workspace, customers)
     codes = [_write_imported_customer(each, check=check) for each in made]
     files = [file for each in made for file in each.files]

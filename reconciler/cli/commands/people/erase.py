@@ -22,7 +22,7 @@ from reconciler.operations import erase as erasing
 from reconciler.operations import interruption
 from reconciler.operations.erase import Erasure
 from reconciler.operations.location import Location
-from reconciler.operations.workspace import Workspace, open_workspace
+from reconciler.operations.workspace import AbsentStore, Workspace, open_workspace
 from reconciler.reports.plan import CustomerView, format_count
 from reconciler.reports.removal import OUTSIDE_STORE_NOTICE, ErasureReport, render_certificate_text, render_erasure_text
 from reconciler.store.removal import Certificate, wipe_freed_pages
@@ -61,7 +61,7 @@ def erase(
         raise click.UsageError("--lift requires the sourcedId as KEY")
     if not (options.yes or lift or sys.stdin.isatty()):
         raise click.UsageError("erase cannot ask without a terminal; pass --yes")
-    workspace = open_workspace(location, make_store=False)
+    workspace = open_workspace(location, absent=AbsentStore.REFUSE)
     if lift and key is not None:
         click.echo(
             render_certificate_text(

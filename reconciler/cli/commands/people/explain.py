@@ -15,7 +15,7 @@ from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
 from reconciler.operations.explain import Explanation, explain_key
 from reconciler.operations.location import Location
-from reconciler.operations.workspace import open_workspace
+from reconciler.operations.workspace import AbsentStore, open_workspace
 from reconciler.reports.explanation import ExplanationReport, RunFacts, render_explanation_json, render_explanation_text
 from reconciler.reports.plan import CustomerView
 
@@ -45,7 +45,7 @@ def explain(
     Shows its fields, and the run and file of its last change. KEY is a sourcedId, a username, a pseudonym (P-…), or
     KIND:sourcedId, where KIND is user, class or org. Writes nothing.
     """
-    workspace = open_workspace(location)
+    workspace = open_workspace(location, absent=AbsentStore.IMAGINE)
     found = explain_key(workspace, customer, key, bundle)
 
     @cache

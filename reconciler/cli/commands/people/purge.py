@@ -18,7 +18,7 @@ from reconciler.operations.purge import (
     refuse_wrong_clock,
     survey_purge,
 )
-from reconciler.operations.workspace import open_workspace
+from reconciler.operations.workspace import AbsentStore, open_workspace
 from reconciler.reports.plan import format_count
 from reconciler.reports.removal import OUTSIDE_STORE_NOTICE, RetentionReport, render_certificate_text, render_purge_text
 from reconciler.store.removal import wipe_freed_pages
@@ -42,7 +42,7 @@ def purge(location: Location, yes: bool, today: object, lock_timeout: float) -> 
     Purge never removes active data, or classes and enrollments whose term ended. It issues a certificate for every
     customer that it purges.
     """
-    workspace = open_workspace(location, make_store=False)
+    workspace = open_workspace(location, absent=AbsentStore.REFUSE)
     refuse_wrong_clock(workspace, f"{today:%Y-%m-%d}" if today is not None else None)
     survey = survey_purge(workspace)
     found = survey.candidates

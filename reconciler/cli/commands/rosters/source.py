@@ -16,7 +16,7 @@ from reconciler.model.ids import CustomerId
 from reconciler.oneroster.sources import ProbeFinding
 from reconciler.operations.fetch import SavedRoster, probe_address, probe_source, save_roster
 from reconciler.operations.location import Location
-from reconciler.operations.workspace import open_workspace
+from reconciler.operations.workspace import AbsentStore, open_workspace
 
 FORMAT_VERSION = "1.0"
 SUMMARY_TABLES = ("users", "classes", "enrollments", "orgs")
@@ -36,7 +36,7 @@ def fetch(customer: CustomerId, location: Location, out: Path) -> ExitCode:
 
     A roster from an API is written as the CSV files that a plan reads, so that line numbers in a plan match.
     """
-    workspace = open_workspace(location)
+    workspace = open_workspace(location, absent=AbsentStore.IMAGINE)
     with show_progress_bars() as progress_factory:
         saved = save_roster(workspace, customer, out, clock.get_current_moment(), progress_factory)
     for diagnostic in saved.diagnostics:
@@ -54,7 +54,7 @@ def probe(customer: CustomerId, location: Location, output_format: str) -> ExitC
 
     sftp://HOST[:PORT] shows the host keys of a server that no customer uses yet, without signing in.
     """
-    workspace = open_workspace(location)
+    workspace = open_workspace(location, absent=AbsentStore.IMAGINE)
     probed = probe_address if "://" in customer else probe_source
     findings = probed(workspace, customer, clock.get_current_moment())
     click.echo(_format_json(customer, findings) if output_format == "json" else _format_text(findings))
