@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 
 import pytest
 
@@ -27,3 +28,19 @@ def test_a_collector_that_was_off_stays_off() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+class Cycle:
+    """Refers to itself."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+def test_what_was_made_in_the_block_is_collected_afterwards() -> None:
+    frozen = gc.get_freeze_count()
+    with gc_paused():
+        gone = weakref.ref(Cycle())
+    assert gc.get_freeze_count() == frozen, "a process that makes many plans would keep all of them"
+    gc.collect()
+    assert gone() is None

@@ -17,6 +17,10 @@ class _HostState:
     free_at: float = 0.0
 
 
+class FetchStoppedError(Exception):
+    """Raised in a fetch that would begin something after its run has ended."""
+
+
 class HostThrottle:
     """Throttles requests by host; threads share one. Without requests per second, only parallel fetches are limited."""
 
@@ -34,15 +38,25 @@ class HostThrottle:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._hosts: dict[str, _HostState] = {}
+        self._is_stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Let no fetch of the run begin another request; the ones under way end with FetchStoppedError."""
+        self._is_stopped.set()
+
+    def _refuse_if_stopped(self) -> None:
+        if self._is_stopped.is_set():
+            raise FetchStoppedError
 
     @contextmanager
     def acquire_slot(self, host: str) -> Iterator[None]:
-        """Wait for one of the host's fetch slots and hold it for the context."""
+        """Wait for one of the host's fetch slots and hold it for the context. Raises FetchStoppedError."""
         with self._get_host_state(host).slots:
+            self._refuse_if_stopped()
             yield
 
     def wait_for_turn(self, host: str) -> None:
-        """Wait until the host may get the next request; waiting threads go one after the other."""
+        """Wait until the host may get the next request, one thread after the other. Raises FetchStoppedError."""
         state = self._get_host_state(host)
         with state.lock:
             now = self._clock()
@@ -50,6 +64,7 @@ class HostThrottle:
             state.free_at = turn + self._interval
         if turn > now:
             self._sleep(turn - now)
+        self._refuse_if_stopped()
 
     def defer_requests(self, host: str, seconds: float) -> None:
         """Send the host no request for this many seconds, as its 429 or 503 response asks (Retry-After)."""

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from reconciler.network.politeness import HostThrottle
+from reconciler.network.politeness import FetchStoppedError, HostThrottle
 
 
 class Time:
@@ -83,3 +83,21 @@ def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
     hosts.defer_requests("a.example", 1)
     hosts.wait_for_turn("a.example")
     assert time.slept == [30]
+
+
+def test_nothing_begins_after_the_run_was_stopped() -> None:
+    hosts = HostThrottle()
+    with hosts.acquire_slot("a.example"):
+        hosts.wait_for_turn("a.example")
+        hosts.stop()
+        with pytest.raises(FetchStoppedError):
+            hosts.wait_for_turn("a.example")
+    with pytest.raises(FetchStoppedError), hosts.acquire_slot("b.example"):
+        raise AssertionError("a fetch began")
+
+
+def test_a_pause_that_outlasts_the_run_ends_in_no_request() -> None:
+    hosts = HostThrottle(sleep=lambda _: hosts.stop())
+    hosts.defer_requests("a.example", 30)
+    with pytest.raises(FetchStoppedError):
+        hosts.wait_for_turn("a.example")

@@ -8,7 +8,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import assert_never
 
 from pydantic import SecretStr
@@ -63,7 +63,10 @@ class FetchPool:
         return future
 
     def stop_fetches(self) -> None:
-        """Start no more fetches."""
+        """Start no more fetches: those that wait for a thread are canceled."""
+        with suppress(queue.Empty):
+            while (job := self._waiting.get_nowait()) is not None:
+                job[1].cancel()
         for _ in self._threads:
             self._waiting.put(None)
 

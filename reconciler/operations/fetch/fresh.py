@@ -141,7 +141,9 @@ class FreshRosters:
             future.add_done_callback(close_fetched_stream)
 
     def close_all(self) -> None:
-        """Close the files of all customers."""
+        """Close the files of all customers, and let no fetch that is under way begin another request."""
+        if self._hosts is not None:
+            self._hosts.stop()
         for customer in list(self._fetched):
             self.discard_fetch(customer)
 

@@ -219,8 +219,10 @@ class _SyncJob:
                     with one.lock:
                         self._finish_sync(one, future)
         finally:
+            hosts.stop()
             for future, one in open_.items():
-                future.add_done_callback(close_fetched_stream)
+                if not future.cancel():
+                    future.add_done_callback(close_fetched_stream)
                 # Keep the exception that ends the run; a lock that cannot be released ends with the process.
                 with suppress(*UNEXPECTED_EXCEPTIONS):
                     one.lock.close()
