@@ -22,8 +22,8 @@ SETTINGS = """\
 format: 1
 environments:
   demo:
-    store: sqlite:///.demo/store.db
-    secrets: {backend: directory, path: .demo/secrets}
+    store: sqlite:///../store.db
+    secrets: {backend: directory, path: ../secrets}
 network: {allow: ["127.0.0.1"]}
 """
 

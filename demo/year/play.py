@@ -71,6 +71,8 @@ class Year:
         settings = f'format: 1\nenvironments: {{{ENVIRONMENT}: {{store: "{self.store}"}}}}\n'
         (self.folder / "reconciler.yaml").write_text(settings, encoding="utf-8")
         self._admin.write_files()
+        # The first plan is saved, and a plan can be saved only for a store that exists.
+        assert self.platform.store
         for day in select_played_days(self.scale.day_step):
             with clock.freeze_time(compute_sending_time(day)):
                 evening = self._run_day(day, find_entry(day, self.without))

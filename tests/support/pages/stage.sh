@@ -37,6 +37,6 @@ two_servers() { # shelbyville's roster is on an SFTP server, ogdenville's behind
     cp -r .demo/here ../my-schools
     cp -r .demo/secrets ../my-schools/
     cd ../my-schools
-    sed -i 's|store: .*|store: sqlite:///.reconciler/store.db|; s|path: .demo/secrets|path: secrets|; s|demo:|production:|' reconciler.yaml
+    sed -i 's|store: .*|store: sqlite:///.reconciler/store.db|; s|path: ../secrets|path: secrets|; s|demo:|production:|' reconciler.yaml
     outgoing=../reconciler/.demo/sftp/out
 }
