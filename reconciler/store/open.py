@@ -162,7 +162,7 @@ def _require_store(address: Address) -> None:
 
 
 def _build_missing_store_error(what: str) -> StoreProblem:
-    return StoreProblem(NO_STORE, what, "Check the URL. The first apply creates the store.")
+    return StoreProblem(NO_STORE, what, "Check the URL. Create the store: reconciler store create")
 
 
 def _mask_url(url: str) -> str:

@@ -1,4 +1,4 @@
-"""`store`: show, upgrade and reassign the store."""
+"""`store`: create, show, upgrade and reassign the store."""
 
 from __future__ import annotations
 
@@ -12,14 +12,25 @@ from reconciler.config.load import find_settings_folder
 from reconciler.config.repository import load_repository
 from reconciler.notices.signing import WEBHOOK_KEY_PURPOSE, derive_public_key
 from reconciler.operations.location import Location
-from reconciler.operations.workspace import resolve_environment
+from reconciler.operations.workspace import open_workspace, resolve_environment
 from reconciler.store.errors import StoreProblem
 from reconciler.store.open import KEY_FOLDER, assign_environment, list_store_revisions, load_store_key, upgrade_store
 
 
 @click.group("store")
 def group_store_commands() -> None:
-    """Show, upgrade or reassign the store."""
+    """Create, show, upgrade or reassign the store."""
+
+
+@group_store_commands.command()
+@add_location_options
+def create(location: Location) -> ExitCode:
+    """Create an empty store with its key, so that the first plan can be saved and approved.
+
+    Does nothing if the store exists."""
+    workspace = open_workspace(location)
+    click.echo(f"{workspace.store.address}: ready, environment {workspace.environment}")
+    return ExitCode.DONE
 
 
 @group_store_commands.command()

@@ -112,7 +112,7 @@ def _build_unsavable_refusal() -> Refusal:
             build_error(
                 "new-store",
                 "the store does not exist yet, so a plan of it cannot be saved",
-                hint="Create the store with the first apply: reconciler apply",
+                hint="Create the store first: reconciler store create",
             )
         ]
     )
