@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from reconciler.cli.main import run
 from tests.support.customers.project import Project
 from tests.support.rosters.bundles import bundle
 from tests.support.stores.postgresql import administer
@@ -44,7 +45,7 @@ def test_owner_creates_tables_writer_applies_and_reader_plans(
     )
     project.customer()
     days = [str(bundle(users=users).zip(project.folder / f"day-{users}.zip")) for users in (20, 19)]
-    assert owner.run("store", "create").code == 0
+    assert run(["store", "create", "--store", owner.store_url]) == 0
     assert writer.apply("springfield", "--zip", days[0]).code == 0
     assert writer.apply("springfield", "--zip", days[1]).code == 0
     assert writer.run("undo", "2", "--yes").code == 0
