@@ -141,6 +141,16 @@ def test_a_lock_timeout_bounds_the_wait_for_rows_as_well(
     assert said["code"] == "store-busy"
 
 
+def test_a_reader_waits_for_no_table_without_end(empty_postgresql: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(empty_postgresql, ENVIRONMENT, key=KEY)
+    monkeypatch.setattr("reconciler.store.database.postgresql.MIN_WAITING_SECONDS", 0.2)
+    with psycopg.connect(empty_postgresql) as other, refused() as said:
+        other.execute("LOCK TABLE accounts IN ACCESS EXCLUSIVE MODE")
+        with store.open_connection() as connection, connection.open_read_transaction():
+            connection.fetch_scalar("SELECT count(*) FROM accounts")
+    assert said["code"] == "store-busy"
+
+
 def test_a_permission_that_is_no_schemas_is_told_as_before() -> None:
     problem = explain_error("42501", "permission denied for table runs", parse_store_url("postgresql://h/d"))  # type: ignore[arg-type]
     assert problem is not None

@@ -219,7 +219,7 @@ class _RosterProcessor:
                 return replace(self.result, sha256=self.sha256)
             errors = tuple(each for each in customer.diagnostics if each.is_error)
             outcome = SyncOutcome.REFUSED if customer.outcome is Outcome.REFUSED else SyncOutcome.FAILED
-            if any(each.code == OVERTAKEN_ROSTER for each in errors):
+            if any(each.code in {OVERTAKEN_ROSTER, *BUSY_CODES} for each in errors):
                 outcome = SyncOutcome.POSTPONED
             return replace(result, outcome=outcome, diagnostics=errors)
         if customer.document_changes:

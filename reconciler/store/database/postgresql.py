@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine.interfaces import Dialect as Compiler
 
 from reconciler.store.database.address import PostgresqlAddress
+from reconciler.store.database.dialect import MIN_WAITING_SECONDS
 from reconciler.store.errors import StoreProblem, build_unknown_error
 
 CONNECT_SECONDS = 10
@@ -122,12 +123,15 @@ class PostgresqlDialect:
             )
         except dbapi.Error as problem:
             raise self._explain_connect_error(problem) from None
-        if self._statement_timeout is None:
-            try:
+        try:
+            if self._statement_timeout is None:
                 self._statement_timeout = self._read_server_settings(raw)
-            except BaseException:
-                raw.close()
-                raise
+            with raw.cursor() as cursor, self.translate_errors():
+                # Without a limit of the server's, a lock that another program holds would be waited for endlessly.
+                cursor.execute(self.build_waiting_sql(MIN_WAITING_SECONDS)).fetchall()
+        except BaseException:
+            raw.close()
+            raise
         return raw
 
     def _read_server_settings(self, raw: dbapi.Connection) -> float:

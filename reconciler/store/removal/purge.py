@@ -91,6 +91,8 @@ def purge_customer(
         enable_secure_delete(connection)
         with connection.open_write_transaction():
             customer, removed_at = _find_customer(connection, slug, lock=True)
+            # A key that nobody else may take any more says nothing of its former customer.
+            connection.execute("DELETE FROM lti_platforms WHERE reserved_until <= :now", {"now": now})
             if customer is not None and removed_at is not None and removed_at < cut and not is_configured:
                 counts = remove_customer_rows(connection, store, customer)
             else:
