@@ -169,7 +169,8 @@ def test_empty_unwritable_database_is_reported_as_read_only(
     administer(postgresql_server, sql.SQL(setting).format(sql.Identifier(name)))
     project.customer()
     project.store_url = empty_postgresql
-    refused(project.run("plan"), "store-read-only")
+    refused(project.apply(), "store-read-only")
+    assert "The store does not exist yet" in project.run("plan").out
 
 
 @pytest.mark.postgres

@@ -71,11 +71,13 @@ def _refuse_transaction_pool(dialect: Dialect, connection: Connection) -> None:
     """Raise StoreProblem `store-pooled` if a pool in transaction mode, such as PgBouncer's, lends one server process to
     several connections: a lock would then be nobody's, and two applies of a customer could run at once.
     """
-    with open_connection(dialect) as other, other.open_read_transaction():
+    with open_connection(dialect) as other:
+        other.execute("BEGIN")
         # The other transaction gets the process that this connection has just used, or takes another one in between.
         before = connection.fetch_scalar(PROCESS_SQL)
         shared = other.fetch_scalar(PROCESS_SQL)
         after = connection.fetch_scalar(PROCESS_SQL)
+        other.execute("ROLLBACK")
     if shared in (before, after) or before != after:
         raise StoreProblem(
             "store-pooled",

@@ -54,7 +54,9 @@ def find_other_key_owner(
 
 
 def iter_platforms(document: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the (ID, platform) pairs of a customer's document as stored."""
+    """Yield the (ID, platform) pairs of a customer's document as stored, without those that have no consumer key."""
     lti = document.get("lti")
     platforms = lti.get("platforms") if isinstance(lti, Mapping) else None
-    yield from platforms.items() if isinstance(platforms, Mapping) else ()
+    for name, platform in platforms.items() if isinstance(platforms, Mapping) else ():
+        if isinstance(platform, Mapping) and isinstance(platform.get("consumer_key"), str):
+            yield name, platform
