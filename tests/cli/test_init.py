@@ -247,6 +247,15 @@ def test_secrets_are_the_environments_and_applies_wait_in_line(workflows: dict[s
     assert workflows["apply"]["concurrency"] == {"group": "apply", "cancel-in-progress": False, "queue": "max"}
 
 
+def test_a_pull_request_has_one_plan_job_at_a_time(workflows: dict[str, Any]) -> None:
+    group = workflows["plan"]["concurrency"]["group"]
+    assert "sha" not in group
+    for event in ("pull_request.head.repo", "workflow_run.head_repository"):
+        assert f"github.event.{event}.full_name" in group
+    for branch in ("pull_request.head.ref", "workflow_run.head_branch"):
+        assert f"github.event.{branch}" in group
+
+
 # --- GitLab
 
 
@@ -280,6 +289,7 @@ def test_only_pipelines_of_the_default_branch_are_given_secrets(pipeline: dict[s
     for name in ("apply", "apply-by-hand"):
         assert pipeline[name]["environment"]["name"] == "production"
         assert (pipeline[name]["resource_group"], pipeline[name]["interruptible"]) == ("apply", False)
+    assert pipeline["plan"]["resource_group"] == "plan"
 
 
 def test_the_widget_is_given_every_diagnostic_at_its_line(pipeline: dict[str, Any]) -> None:

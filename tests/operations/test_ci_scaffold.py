@@ -390,3 +390,86 @@ def test_customer_secrets_exist_only_while_applying(play: Play, monkeypatch: pyt
     assert "hunter2" not in applied.log + planned.log
     assert play.drift().code == 0
     assert play.state["issues"] == []
+
+
+def test_a_comment_names_its_commit_and_base(play: Play) -> None:
+    play.branch("rename")
+    play.customer("springfield", "Springfield Unified")
+    play.commit()
+    play.propose(1)
+    assert play.plan(1).code == 0
+    base = play.git("rev-parse", "origin/main")
+    sentence = f"Plan of commit `{play.head(1)[:12]}`, merged into `main` at `{base[:12]}`."
+    assert sentence in play.comments(1)[0]
+
+
+def test_a_commit_that_is_pushed_during_a_plan_leaves_the_writing_to_its_own_job(play: Play) -> None:
+    play.branch("rename")
+    play.customer("springfield", "Springfield Unified")
+    first = play.commit()
+    play.propose(1)
+    play.customer("springfield", "Springfield Joint")
+    second = play.commit()
+    play.git("push", "-q", "origin", "HEAD:refs/heads/later")
+    ref = play.state["proposals"]["1"]["ref"]
+    play.meanwhile(f"git -C {play.bare} update-ref {ref} {second}")
+    planned = play.plan(1)
+    assert planned.code == 0, planned.log
+    assert "changed while it was planned" in planned.log
+    assert play.comments(1) == []
+    assert play.check(first) == ("pending", "planning this commit")
+    play.meanwhile()
+    play.propose(1)
+    assert play.plan(1).code == 0
+    assert "Springfield Joint" in play.comments(1)[0]
+    assert play.check(second)[0] == "success"
+
+
+def test_a_merge_during_a_plan_is_planned_with(play: Play) -> None:
+    play.branch("other")
+    play.customer("springfield", "Springfield Joint")
+    other = play.commit()
+    play.git("push", "-q", "origin", "HEAD:refs/heads/other")
+    play.branch("rename")
+    play.customer("shelbyville", "Shelbyville Unified")
+    play.commit()
+    play.propose(1)
+    play.meanwhile(f"git -C {play.bare} update-ref refs/heads/main {other}")
+    planned = play.plan(1)
+    assert planned.code == 0, planned.log
+    assert f"merged into `main` at `{other[:12]}`" in play.comments(1)[0]
+    assert play.check(play.head(1)) == ("success", "update 1")
+
+
+def test_a_branch_that_never_rests_ends_in_an_error_and_no_comment(play: Play) -> None:
+    play.branch("rename")
+    play.customer("shelbyville", "Shelbyville Unified")
+    play.commit()
+    play.propose(1)
+    play.meanwhile(
+        f"cd {play.bare}",
+        "export GIT_AUTHOR_NAME=B GIT_AUTHOR_EMAIL=b@x.example GIT_COMMITTER_NAME=B GIT_COMMITTER_EMAIL=b@x.example",
+        "git update-ref refs/heads/main $(git commit-tree -p main -m more main^{tree})",
+    )
+    planned = play.plan(1)
+    assert planned.code == 0, planned.log
+    state, sentence = play.check(play.head(1))
+    assert state in ("error", "failure")
+    assert "changed during each of 3 plans" in sentence
+    assert play.comments(1) == []
+
+
+def test_a_job_that_was_stopped_leaves_a_check_that_lets_nothing_through(play: Play) -> None:
+    play.branch("rename")
+    play.customer("springfield", "Springfield Unified")
+    play.commit()
+    play.propose(1)
+    assert play.plan(1).code == 0
+    assert play.check(play.head(1))[0] == "success"
+    play.meanwhile("kill -9 $(cut -d' ' -f4 /proc/$PPID/stat)")  # the job, whose process starts every plan
+    assert play.plan(1).code != 0
+    assert play.check(play.head(1)) == ("pending", "planning this commit")
+    assert play.plan(1).code != 0  # GitLab refuses a second pending status
+    play.meanwhile()
+    assert play.plan(1).code == 0
+    assert play.check(play.head(1))[0] == "success"

@@ -294,6 +294,9 @@ def _gitlab_status(state: State, sha: str, body: State) -> State:
     if body["state"] not in ("success", "failed", "pending") or ("ref" in body) == ("pipeline_id" in body):
         raise RefusalError(400, "state or ref")
     _said(body["description"], 255)
+    newest = _of(_of(state["statuses"], "sha", sha), "context", body["name"])[-1:]
+    if body["state"] == "pending" and newest and newest[0]["state"] == "pending":
+        raise RefusalError(400, "Cannot transition status via :enqueue from :pending")
     return _new(state, "statuses", sha=sha, context=body["name"], author={"username": BOTS["gitlab"]}, **body)
 
 

@@ -56,6 +56,9 @@ PYTHONPATH="{root}" exec "{python}" -P -m reconciler "$@"
 """
 NEAR = """\
 #!/bin/sh
+if [ "$1" = plan ] && [ -s "{meanwhile}" ]; then
+    sh -e "{meanwhile}" >&2
+fi
 exec "{python}" -I "{near}" "{socket}" "$@"
 """
 TOOL = """\
@@ -139,6 +142,10 @@ class Play:
             made["reviews"].append(review)
             moment = version["created_at"].replace(":00Z", ":30Z")
             made["approvals"].append({"user": {"username": person}, "approved_at": moment})
+
+    def meanwhile(self, *lines: str) -> None:
+        """What others do as each plan begins; nothing ends it."""
+        (self.folder / "meanwhile.sh").write_text("".join(f"{line}\n" for line in lines))
 
     def merge(self, number: int, how: str = "merge") -> tuple[str, str]:
         """What main was before and is after. how: merge, squash or rebase."""
@@ -330,6 +337,7 @@ class Play:
     def _tool(self, name: str, text: str) -> None:
         facts = {"python": sys.executable, "root": ROOT, "forge": FORGE, "log": self.installed}
         near = {"near": Path(__file__).with_name("cli_over_socket.py"), "socket": self.near}
+        near["meanwhile"] = self.folder / "meanwhile.sh"
         (self._bin / name).write_text(text.format(name=name, **facts, **near))
         (self._bin / name).chmod(0o755)
 

@@ -1,14 +1,18 @@
 """Plan a pull or merge request as it would be merged, and write one comment, one check and one signed record.
 
+All three are about the same plan: they are written only if the request and its target are still what was planned.
 Runs trusted code only. Usage: plan.py NUMBER | plan.py --head COMMIT. Exits 0 if the check was set, red or green.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import forge
 import owners
@@ -19,6 +23,23 @@ from verdict import ReviewVerdict, judge_proposal
 
 MARKER = "<!-- reconciler -->"
 OUT = Path("out")
+#: plans before the job gives up because the target branch or the store changes during each
+MOST_ATTEMPTS = 3
+#: the kinds that a roster brings; their changes are a preview here
+ROSTER_KINDS = frozenset({"org", "user", "class", "enrollment"})
+
+
+@dataclass(frozen=True)
+class PlannedProposal:
+    """The plan of one head, merged into one base."""
+
+    verdict: ReviewVerdict
+    #: the signed record for apply; None without a plan
+    record_line: str | None
+    #: Markdown
+    report: str
+    #: False if the store changed between the plan that is shown and the one that would be applied
+    is_consistent: bool
 
 
 def main() -> None:
@@ -30,19 +51,39 @@ def main() -> None:
     if proposal is None or proposal.target != forge.BRANCH:
         print(f"skipped: this commit is not the head of an open {forge.PROPOSAL_NOUN} to {forge.BRANCH}")
         return
-    head, base = _fetch_commits(proposal)
-    try:
-        commit = tree.create_merge_commit(base, head)
-    except tree.ConflictError:
-        forge.set_status(proposal, head, "reconciler", "failure", "merge conflict: update the branch")
-        return
-    verdict, record_line, report = _plan_proposal(proposal, base, head, commit)
+    for _ in range(MOST_ATTEMPTS):
+        head, base = _fetch_commits(proposal)
+        # Until the end, nobody merges by the check of an earlier plan, also if this job is stopped halfway.
+        forge.set_status(proposal, head, "reconciler", "pending", "planning this commit")
+        try:
+            commit = tree.create_merge_commit(base, head)
+        except tree.ConflictError:
+            forge.set_status(proposal, head, "reconciler", "failure", "merge conflict: update the branch")
+            return
+        planned = _plan_proposal(proposal, base, head, commit)
+        newest = forge.find_open_proposal(proposal.number)
+        if newest is None or (newest.head, newest.target) != (head, proposal.target):
+            print(f"skipped: the {forge.PROPOSAL_NOUN} changed while it was planned; the job of the change writes")
+            return
+        if planned.is_consistent and _fetch_commits(proposal) == (head, base):
+            _write_outcome(proposal, base, planned)
+            return
+    sentence = f"{forge.BRANCH} or the store changed during each of {MOST_ATTEMPTS} plans; run this job again"
+    forge.set_status(proposal, proposal.head, "reconciler", "error", sentence)
+    print(f"error: {sentence}")
+
+
+def _write_outcome(proposal: forge.Proposal, base: str, planned: PlannedProposal) -> None:
+    verdict = planned.verdict
     job = forge.get_job_url()
-    closing = f"**Check `reconciler`:** {verdict.sentence}. The [full report]({job}) is an artifact of that job."
-    forge.post_comment(proposal.number, MARKER, f"{MARKER}\n{report}\n\n{closing}\n")
-    if record_line:
-        forge.set_status(proposal, head, "reconciler/plan", "success", record_line)
-    forge.set_status(proposal, head, "reconciler", verdict.state, verdict.sentence)
+    closing = (
+        f"Plan of commit `{proposal.head[:12]}`, merged into `{proposal.target}` at `{base[:12]}`.\n"
+        f"**Check `reconciler`:** {verdict.sentence}. The [full report]({job}) is an artifact of that job."
+    )
+    forge.post_comment(proposal.number, MARKER, f"{MARKER}\n{planned.report}\n\n{closing}\n")
+    if planned.record_line:
+        forge.set_status(proposal, proposal.head, "reconciler/plan", "success", planned.record_line)
+    forge.set_status(proposal, proposal.head, "reconciler", verdict.state, verdict.sentence)
     print(f"{verdict.state}: {verdict.sentence}")
 
 
@@ -56,9 +97,7 @@ def _fetch_commits(proposal: forge.Proposal) -> tuple[str, str]:
     return head, tree.run_git("rev-parse", "--verify", f"refs/remotes/origin/{proposal.target}^{{commit}}")
 
 
-def _plan_proposal(
-    proposal: forge.Proposal, base: str, head: str, commit: str
-) -> tuple[ReviewVerdict, str | None, str]:
+def _plan_proposal(proposal: forge.Proposal, base: str, head: str, commit: str) -> PlannedProposal:
     folder = tree.lay_out(commit)
     with tempfile.TemporaryDirectory() as private:  # the plan file contains people's names and never leaves this folder
         saved = Path(private) / "plan.reconciler"
@@ -85,11 +124,22 @@ def _plan_proposal(
         return False
 
     verdict = judge_proposal(max(shown.code, applied.code), shown.plan, files, people, owns)
+    is_consistent = _list_setting_changes(shown.plan) == _list_setting_changes(applied.plan)
     if applied.plan["plan_id"] is None:
-        return verdict, None, report
+        return PlannedProposal(verdict, None, report, is_consistent)
     holds = record.compute_holds_digest(program.list_hold_ids(applied.plan))
     line = record.ReviewRecord(proposal.number, head, applied.plan["plan_id"], verdict.review_status, holds).line
-    return verdict, line, report
+    return PlannedProposal(verdict, line, report, is_consistent)
+
+
+def _list_setting_changes(plan: dict[str, Any]) -> list[str]:
+    """Return all changes of a plan except those of rosters, in a form that can be compared."""
+    return sorted(
+        json.dumps([customer["id"], change], sort_keys=True)
+        for customer in plan["customers"]
+        for change in customer["changes"]
+        if change["kind"] not in ROSTER_KINDS
+    )
 
 
 def _write_reports(folder: Path, plan_file: Path) -> str:

@@ -93,7 +93,7 @@ def post_comment(number: int, marker: str, body: str) -> None:
 
 
 def set_status(proposal: Proposal | None, commit: str, context: str, state: str, description: str) -> None:
-    """Set a status of a commit. state: success, failure or error. GitHub accepts 140 characters."""
+    """Set a status of a commit. state: pending, success, failure or error. GitHub accepts 140 characters."""
     status = {"context": context, "state": state, "description": description[:140], "target_url": get_job_url()}
     _call_api("POST", f"statuses/{commit}", status)
 

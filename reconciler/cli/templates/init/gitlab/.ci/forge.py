@@ -17,7 +17,7 @@ BRANCH = os.environ.get("CI_DEFAULT_BRANCH", "main")
 #: merge requests, in messages
 PROPOSAL_NOUN = "merge request"
 DRIFT = "reconciler-drift"
-STATES = {"success": "success", "failure": "failed", "error": "failed"}
+STATES = {"pending": "pending", "success": "success", "failure": "failed", "error": "failed"}
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def is_owner(owner: str, person: str) -> bool:
     if name.lower() == person.lower():
         return True
     path = f"{API}/groups/{quote(name, safe='')}/members/all?query={quote(person)}"
-    members = _run_curl("GET", path, missing=[])
+    members = _run_curl("GET", path, ignored="404") or []
     return any(each["username"].lower() == person.lower() and each["state"] == "active" for each in members)
 
 
@@ -92,7 +92,9 @@ def post_comment(number: int, marker: str, body: str) -> None:
 
 
 def set_status(proposal: Proposal | None, commit: str, context: str, state: str, description: str) -> None:
-    """Set a status of a commit. state: success, failure or error. GitLab accepts 255 characters."""
+    """Set a status of a commit. state: pending, success, failure or error. GitLab accepts 255 characters.
+
+    GitLab refuses to make a pending status pending again; it is so then, from a job that was stopped."""
     status: dict[str, Any] = {
         "name": context,
         "state": STATES[state],
@@ -104,7 +106,8 @@ def set_status(proposal: Proposal | None, commit: str, context: str, state: str,
         status |= {"pipeline_id": proposal.pipeline} if proposal.pipeline else {"ref": proposal.ref}
     else:
         status["ref"] = BRANCH
-    _call_api("POST", f"statuses/{commit}", status)
+    is_pending = state == "pending"
+    _call_api("POST", f"statuses/{commit}", status, ignored="400" if is_pending else None)
 
 
 def read_status(commit: str, context: str) -> str | None:
@@ -184,12 +187,12 @@ def _fetch_all_pages(path: str) -> list[dict[str, Any]]:
     return found
 
 
-def _call_api(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    return _run_curl(method, f"{API}/projects/{PROJECT}/{path}", body)
+def _call_api(method: str, path: str, body: dict[str, Any] | None = None, *, ignored: str | None = None) -> Any:
+    return _run_curl(method, f"{API}/projects/{PROJECT}/{path}", body, ignored=ignored)
 
 
-def _run_curl(method: str, url: str, body: dict[str, Any] | None = None, missing: Any = None) -> Any:
-    """Send a request and return the parsed response. missing: the value to return for a 404; None makes it an error."""
+def _run_curl(method: str, url: str, body: dict[str, Any] | None = None, *, ignored: str | None = None) -> Any:
+    """Send a request and return the parsed response; None for the ignored HTTP status. Other refusals are errors."""
     with tempfile.TemporaryDirectory() as private:
         lines = [
             f'url = "{url}"',
@@ -204,8 +207,8 @@ def _run_curl(method: str, url: str, body: dict[str, Any] | None = None, missing
         command = ["curl", "--silent", "--show-error", "--write-out", "\\n%{http_code}", "--config", "-"]
         done = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True, check=False)
     answer, _, code = done.stdout.rpartition("\n")
-    if code == "404" and missing is not None:
-        return missing
+    if ignored is not None and code == ignored:
+        return None
     if done.returncode or not code.startswith("2"):
         raise SystemExit(f"error: GitLab refused {method} {url}: {code} {done.stderr.strip()}")
     return json.loads(answer)
