@@ -22,15 +22,7 @@ from reconciler.operations.plan.roster import count_impact, read_stored_roster
 from reconciler.operations.workspace import Workspace, describe_unknown_customer
 from reconciler.planning.customer_plan import Impact
 from reconciler.planning.frames import LiveRoster, add_roles
-from reconciler.store.read import (
-    AccountIdentity,
-    Reader,
-    RowRecord,
-    RunRecord,
-    list_account_communities,
-    list_account_identities,
-    read_row_record,
-)
+from reconciler.store import read as store_read
 
 #: in the order in which a key is looked up
 EXPLAINABLE_KINDS = (Kind.USER, Kind.CLASS, Kind.ORG)
@@ -47,11 +39,11 @@ class Explanation:
     #: current fields by name
     live: Mapping[str, Any]
     #: origin and changes of the row
-    record: RowRecord
+    record: store_read.RowRecord
     #: runs that touched it, by id
-    runs: Mapping[RunId, RunRecord]
+    runs: Mapping[RunId, store_read.RunRecord]
     #: that an account is linked to
-    identities: tuple[AccountIdentity, ...]
+    identities: tuple[store_read.AccountIdentity, ...]
     communities: tuple[str, ...]
     #: numbers of rows that would be removed with it
     impact: Mapping[str, object]
@@ -136,10 +128,10 @@ def _make_next_plan(workspace: Workspace, customer: CustomerId, bundle: Path | N
 
 
 def _build_explanation(
-    workspace: Workspace, reader: Reader, explained: _ExplainedCustomer, kind: Kind, row: dict[str, Any]
+    workspace: Workspace, reader: store_read.Reader, explained: _ExplainedCustomer, kind: Kind, row: dict[str, Any]
 ) -> Explanation:
     customer, live, plan = explained.id, explained.live, explained.plan
-    record = read_row_record(reader.connection, kind, row["id"])
+    record = store_read.read_row_record(reader.connection, kind, row["id"])
     if record is None:
         raise Refusal([_describe_unknown_key(customer, row["sourced_id"] or "")])
     named = (record.origin_run, record.created_run, record.tombstoned_run)
@@ -158,8 +150,8 @@ def _build_explanation(
         live=row,
         record=record,
         runs=runs,
-        identities=list_account_identities(reader.connection, row["id"]) if kind is Kind.USER else (),
-        communities=list_account_communities(reader.connection, row["id"]) if kind is Kind.USER else (),
+        identities=store_read.list_account_identities(reader.connection, row["id"]) if kind is Kind.USER else (),
+        communities=store_read.list_account_communities(reader.connection, row["id"]) if kind is Kind.USER else (),
         impact=_describe_impact(kind, count_impact(reader, explained.number, live, ids)),
         protections=_explain_protection(workspace, customer, kind, row, live),
         planned_change=planned[0] if planned else None,

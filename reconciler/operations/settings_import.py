@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from reconciler.config import load, validation
 from reconciler.config.atomic_write import replace_file
 from reconciler.config.fields import ID_PATTERN
 from reconciler.config.formatting import (
@@ -29,25 +30,7 @@ from reconciler.config.formatting import (
     sort_keys,
     update_mapping,
 )
-from reconciler.config.load import (
-    COMMUNITIES,
-    CUSTOMER_FILE,
-    LESSONS,
-    ConfigFile,
-    CustomerFolder,
-    DefaultsResolver,
-    RepositoryLayout,
-    merge_inherited,
-    remove_nulls,
-    scan_repository,
-)
 from reconciler.config.models import ValidationContext
-from reconciler.config.validation import (
-    build_document,
-    parse_community_document,
-    parse_customer_document,
-    parse_lesson_document,
-)
 from reconciler.config.yaml import MappingNode, read_yaml
 from reconciler.model.diagnostic import (
     ConfigurationRefusal,
@@ -65,9 +48,9 @@ from reconciler.operations.workspace import Workspace, describe_unknown_customer
 from reconciler.store.read import CustomerRecord, DocumentRecord, Reader
 
 _MODELS: Mapping[Kind, Callable[[Mapping[str, object]], BaseModel]] = {
-    Kind.CUSTOMER: parse_customer_document,
-    Kind.COMMUNITY: parse_community_document,
-    Kind.LESSON: parse_lesson_document,
+    Kind.CUSTOMER: validation.parse_customer_document,
+    Kind.COMMUNITY: validation.parse_community_document,
+    Kind.LESSON: validation.parse_lesson_document,
 }
 
 
@@ -111,7 +94,7 @@ def import_document(live: LiveDocument) -> ImportedFile:
     """
     name = format_path(live.path)
     model = _parse_model(live, name)
-    wanted = build_document(model)
+    wanted = validation.build_document(model)
     diagnostics = () if wanted == live.document else (_describe_other_form(live, name),)
     content = _read_content(live.path, name)
     if content is None:
@@ -171,9 +154,9 @@ def _render_exact_text(
 def _read_effective_document(root: SyntaxMapping, live: LiveDocument, model: BaseModel) -> dict[str, Any] | None:
     """Return the document of a file with its inherited values, or None if it is invalid."""
     own = build_tree(root)
-    tree = remove_nulls(merge_inherited(own, live.inherited)) if isinstance(own, MappingNode) else None
+    tree = load.remove_nulls(load.merge_inherited(own, live.inherited)) if isinstance(own, MappingNode) else None
     try:
-        return build_document(type(model).model_validate(tree))
+        return validation.build_document(type(model).model_validate(tree))
     except ValidationError:
         return None
 
@@ -205,7 +188,7 @@ def _describe_other_form(live: LiveDocument, name: str) -> Diagnostic:
     )
 
 
-_FOLDERS = {Kind.COMMUNITY: COMMUNITIES, Kind.LESSON: LESSONS}
+_FOLDERS = {Kind.COMMUNITY: load.COMMUNITIES, Kind.LESSON: load.LESSONS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +219,7 @@ def import_live_settings(workspace: Workspace, customers: tuple[CustomerId, ...]
     """Return the files of the named customers and of their missing catalog lessons, or of everything without names.
 
     Raises Refusal for an unknown id or a folder that cannot be listed; other refusals are part of their customer."""
-    layout = scan_repository(workspace.directory)
+    layout = load.scan_repository(workspace.directory)
     with workspace.store.open_reader() as reader:
         records = {slug: record for slug, record in reader.read_customers().items() if not record.tombstoned}
         names = _select_customers(workspace, customers, {*records, *(folder.id for folder in layout.customers)})
@@ -260,12 +243,12 @@ def _select_customers(
 class _FileLocator:
     """Finds the folder of each customer's existing or new files."""
 
-    def __init__(self, directory: Path, layout: RepositoryLayout) -> None:
+    def __init__(self, directory: Path, layout: load.RepositoryLayout) -> None:
         self.directory = directory
         self.layout = layout
-        self.heritage = DefaultsResolver(layout.defaults, ValidationContext())
+        self.heritage = load.DefaultsResolver(layout.defaults, ValidationContext())
 
-    def find_folder(self, customer: CustomerId) -> CustomerFolder:
+    def find_folder(self, customer: CustomerId) -> load.CustomerFolder:
         """Return the customer's folder, or a new one directly below the directory.
 
         Raises ConfigurationRefusal if there are several, or a file in it cannot be read."""
@@ -273,14 +256,14 @@ class _FileLocator:
         if len(folders) > 1:
             raise ConfigurationRefusal([_describe_duplicate_folders(customer, folders)])
         top = tuple(each for each in self.layout.defaults if Path(each.path).parent == self.directory)
-        folder = folders[0] if folders else CustomerFolder(customer, None, top)
+        folder = folders[0] if folders else load.CustomerFolder(customer, None, top)
         diagnostics = [*folder.diagnostics, *self.heritage.list_errors(folder.defaults)]
         errors = [each for each in diagnostics if each.is_error and each.code != "no-customer-file"]
         if errors:
             raise ConfigurationRefusal(errors)
         return folder
 
-    def find_path(self, folder: CustomerFolder) -> Path:
+    def find_path(self, folder: load.CustomerFolder) -> Path:
         if folder.file is not None:
             return Path(folder.file.path).parent
         files = (*folder.communities, *folder.lessons)
@@ -316,7 +299,7 @@ def _import_customer(files: _FileLocator, reader: Reader, record: CustomerRecord
     }
     declared = _read_live_documents(reader, record.slug)
     documents = [
-        LiveDocument(Kind.CUSTOMER, record.slug, record.document, where / CUSTOMER_FILE, inherited[Kind.CUSTOMER]),
+        LiveDocument(Kind.CUSTOMER, record.slug, record.document, where / load.CUSTOMER_FILE, inherited[Kind.CUSTOMER]),
         *(
             LiveDocument(each.kind, each.slug, each.document, _build_path(where, each), inherited.get(each.kind))
             for each in declared
@@ -380,7 +363,7 @@ def _build_path(where: Path, record: DocumentRecord) -> Path:
 
 
 def _describe_leftover_files(
-    declared: Iterable[DocumentRecord], files: Mapping[Kind, Iterable[ConfigFile]]
+    declared: Iterable[DocumentRecord], files: Mapping[Kind, Iterable[load.ConfigFile]]
 ) -> Iterator[Diagnostic]:
     live = {(each.kind, each.slug) for each in declared}
     for kind, documents in files.items():
@@ -397,7 +380,7 @@ def _check_names(customer: CustomerId, names: Iterable[str]) -> None:
         )
 
 
-def _describe_missing_in_store(kind: Kind, name: str, file: ConfigFile | None) -> Diagnostic:
+def _describe_missing_in_store(kind: Kind, name: str, file: load.ConfigFile | None) -> Diagnostic:
     return build_info(
         "not-in-store",
         f"{kind} {name} is not in the store; its file was not changed",
@@ -406,7 +389,7 @@ def _describe_missing_in_store(kind: Kind, name: str, file: ConfigFile | None) -
     )
 
 
-def _describe_duplicate_folders(customer: CustomerId, folders: Iterable[CustomerFolder]) -> Diagnostic:
+def _describe_duplicate_folders(customer: CustomerId, folders: Iterable[load.CustomerFolder]) -> Diagnostic:
     where = " and ".join(format_path(Path(each.file.path)) for each in folders if each.file)
     return build_error(
         "duplicate-customer",

@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from reconciler.config.formatting import nodes
 from reconciler.config.formatting.comments import parse_with_comments
-from reconciler.config.formatting.nodes import (
-    SyntaxDocument,
-    SyntaxNode,
-    SyntaxScalar,
-    SyntaxSequence,
-    iter_node_comments,
-)
 from reconciler.config.formatting.order import detect_document_kind, sort_keys
 from reconciler.config.formatting.write import get_scalar_meaning, render_document
 from reconciler.config.yaml.reader import BOM, read_yaml
 from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Refusal, Span, build_error
 
 
-def parse_document(data: bytes, file: str) -> SyntaxDocument:
+def parse_document(data: bytes, file: str) -> nodes.SyntaxDocument:
     """Return the document of a file with its comments.
 
     file: as messages call it. Raises ConfigurationRefusal with every mistake that the reader finds.
@@ -44,7 +38,7 @@ def format_canonical_text(data: bytes, file: str) -> str:
     return text
 
 
-def has_same_meaning(text: str, file: str, document: SyntaxDocument, comments: Counter[str]) -> bool:
+def has_same_meaning(text: str, file: str, document: nodes.SyntaxDocument, comments: Counter[str]) -> bool:
     """Return whether a text is readable and has the document's values, with their kinds, and exactly these comments."""
     tree, diagnostics = read_yaml(text.encode(), file)
     if tree is None or diagnostics:
@@ -69,15 +63,15 @@ def _decode_text(data: bytes) -> str:
     return data.decode("utf-8").removeprefix(BOM)
 
 
-def iter_document_comments(document: SyntaxDocument) -> Iterator[str]:
+def iter_document_comments(document: nodes.SyntaxDocument) -> Iterator[str]:
     """Yield every comment of a file, those at the top first."""
     yield from filter(None, document.head)
-    yield from iter_node_comments(document.root)
+    yield from nodes.iter_node_comments(document.root)
 
 
-def _extract_meaning(node: SyntaxNode) -> object:
-    if isinstance(node, SyntaxScalar):
+def _extract_meaning(node: nodes.SyntaxNode) -> object:
+    if isinstance(node, nodes.SyntaxScalar):
         return get_scalar_meaning(node)
-    if isinstance(node, SyntaxSequence):
+    if isinstance(node, nodes.SyntaxSequence):
         return [_extract_meaning(item.value) for item in node.entries]
     return {entry.name: _extract_meaning(entry.value) for entry in node.entries}

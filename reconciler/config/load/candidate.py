@@ -9,19 +9,11 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel
 
 from reconciler.config.fields.values import ID_PATTERN
+from reconciler.config.load import references
 from reconciler.config.load.checks import warn_about_forthcoming_keys
 from reconciler.config.load.defaults import DefaultsResolver
 from reconciler.config.load.document import LoadResult, open_document
 from reconciler.config.load.layout import CustomerFolder
-from reconciler.config.load.references import (
-    ConsumerKey,
-    FormerId,
-    find_consumer_keys,
-    find_former_id_mistakes,
-    find_former_ids,
-    find_unknown_communities,
-    find_unknown_lessons,
-)
 from reconciler.config.load.resolved import CustomerFromFiles, ResolvedCustomer, ValidDocument
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
@@ -69,14 +61,14 @@ class CustomerCandidate:
         return self.customer is not None and self.customer.tree is not None
 
     @property
-    def former(self) -> tuple[FormerId, ...]:
+    def former(self) -> tuple[references.FormerId, ...]:
         tree = self.customer.tree if self.customer else None
-        return tuple(find_former_ids(tree)) if tree is not None else ()
+        return tuple(references.find_former_ids(tree)) if tree is not None else ()
 
     @property
-    def consumer_keys(self) -> tuple[ConsumerKey, ...]:
+    def consumer_keys(self) -> tuple[references.ConsumerKey, ...]:
         tree = self.customer.tree if self.customer else None
-        return find_consumer_keys(tree) if tree is not None else ()
+        return references.find_consumer_keys(tree) if tree is not None else ()
 
     def resolve_customer(self) -> ResolvedCustomer | None:
         """Return the customer, or None if it has an error."""
@@ -125,8 +117,10 @@ def check_former_ids(
     kind: Kind, opened: Sequence[LoadResult[Community]] | Sequence[LoadResult[Lesson]]
 ) -> Iterator[Diagnostic]:
     """Yield the mistakes in former IDs of all documents of one kind and one owner."""
-    documents = [(each.file.stem, tuple(find_former_ids(each.tree))) for each in opened if each.tree is not None]
-    for mistakes in find_former_id_mistakes(kind, documents, {each.file.stem for each in opened}):
+    documents = [
+        (each.file.stem, tuple(references.find_former_ids(each.tree))) for each in opened if each.tree is not None
+    ]
+    for mistakes in references.find_former_id_mistakes(kind, documents, {each.file.stem for each in opened}):
         yield from mistakes
 
 
@@ -158,11 +152,11 @@ def _check_references(candidate: CustomerCandidate, shared_lessons: Collection[s
     opened = candidate.customer
     if opened is not None and opened.tree is not None:
         known = {each.file.stem for each in candidate.communities}
-        yield from find_unknown_communities(candidate.id, opened.tree, known)
+        yield from references.find_unknown_communities(candidate.id, opened.tree, known)
     lessons = {each.file.stem for each in candidate.lessons} | set(shared_lessons)
     for community in candidate.communities:
         if community.tree is not None:
-            yield from find_unknown_lessons(community.tree, lessons)
+            yield from references.find_unknown_lessons(community.tree, lessons)
 
 
 def _collect_valid_documents(

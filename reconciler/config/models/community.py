@@ -9,18 +9,11 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Tag, WithJsonSchema
 
 from reconciler.config.fields.values import ID_PATTERN, Boolean, Day, Id, OneOf, Positive, SessionTime, Text
-from reconciler.config.models.declaration import (
-    Declaration,
-    DeclarationWithRules,
-    RuleViolation,
-    ValidationContext,
-    iter_item_values,
-    mark_rule,
-)
+from reconciler.config.models import declaration
 from reconciler.model.role import Role
 
 
-class SiteLicense(DeclarationWithRules):
+class SiteLicense(declaration.DeclarationWithRules):
     """The number of people who may use the community, and its dates."""
 
     seats: Positive
@@ -30,13 +23,15 @@ class SiteLicense(DeclarationWithRules):
     ends: Day
     """The last date."""
 
-    @mark_rule
-    def _check_dates_in_order(self, context: ValidationContext) -> Iterable[RuleViolation]:
+    @declaration.mark_rule
+    def _check_dates_in_order(self, context: declaration.ValidationContext) -> Iterable[declaration.RuleViolation]:
         if self.starts > self.ends:
-            yield RuleViolation("dates-reversed", f"ends ({self.ends}) is before starts ({self.starts})", ("ends",))
+            yield declaration.RuleViolation(
+                "dates-reversed", f"ends ({self.ends}) is before starts ({self.starts})", ("ends",)
+            )
 
 
-class Members(Declaration):
+class Members(declaration.Declaration):
     """The people of the roster who belong to the community. A list that is left out selects all."""
 
     schools: tuple[Text, ...] | None = None
@@ -45,7 +40,7 @@ class Members(Declaration):
     """Roles of people."""
 
 
-class CommunityLti(Declaration):
+class CommunityLti(declaration.Declaration):
     """Rights of LMS launches into the community."""
 
     auto_provisioning: Boolean = False
@@ -53,7 +48,7 @@ class CommunityLti(Declaration):
     LMS."""
 
 
-class JoinLink(Declaration):
+class JoinLink(declaration.Declaration):
     """A link that lets people join the community by themselves."""
 
     role: Annotated[Literal["student", "instructor"], OneOf()]
@@ -79,7 +74,7 @@ Lessons = Annotated[
 ]
 
 
-class Community(DeclarationWithRules):
+class Community(declaration.DeclarationWithRules):
     """A site license, as customers/CUSTOMER/communities/ID.yaml declares it."""
 
     kind: Annotated[Literal["community"], OneOf()]
@@ -103,12 +98,12 @@ class Community(DeclarationWithRules):
     login_timeout: SessionTime = timedelta(hours=8)
     """The time after sign-in at which people are signed out. At most 30d."""
 
-    @mark_rule
-    def _check_one_link_per_role(self, context: ValidationContext) -> Iterable[RuleViolation]:
+    @declaration.mark_rule
+    def _check_one_link_per_role(self, context: declaration.ValidationContext) -> Iterable[declaration.RuleViolation]:
         seen: set[str] = set()
-        for place, role in iter_item_values(self.join_links, "role"):
+        for place, role in declaration.iter_item_values(self.join_links, "role"):
             if role in seen:
-                yield RuleViolation(
+                yield declaration.RuleViolation(
                     "duplicate-join-link",
                     f"two join links have role {role}",
                     ("join_links", place),

@@ -7,22 +7,14 @@ from typing import Annotated, Literal
 
 from reconciler.config.fields.addresses import WebUrl, get_host, is_https, is_private_host
 from reconciler.config.fields.values import ID_CONSTRAINTS, Country, Day, Email, OneOf, Paragraph, Text, Timezone
-from reconciler.config.models.declaration import (
-    Declaration,
-    DeclarationWithRules,
-    RuleViolation,
-    ValidationContext,
-    iter_item_values,
-    iter_known_values,
-    mark_rule,
-)
+from reconciler.config.models import declaration
 from reconciler.config.models.lti import Lti
 from reconciler.config.models.rostering import ManualRostering, Rostering
 from reconciler.config.models.secret import SecretReference
 from reconciler.model.ids import CustomerId
 
 
-class Profile(Declaration):
+class Profile(declaration.Declaration):
     """General information about the institution."""
 
     description: Paragraph | None = None
@@ -33,7 +25,7 @@ class Profile(Declaration):
     """A phone number, as people dial it."""
 
 
-class Administrator(Declaration):
+class Administrator(declaration.Declaration):
     """A person who manages the institution on the portal."""
 
     given_name: Text
@@ -50,7 +42,7 @@ class Administrator(Declaration):
     """The secret that holds the first password. Without it, apply prints an invitation link once."""
 
 
-class PostalAddress(Declaration):
+class PostalAddress(declaration.Declaration):
     """The institution's postal address."""
 
     street: tuple[Text, ...] = ()
@@ -65,7 +57,7 @@ class PostalAddress(Declaration):
     """Two capital letters, ISO 3166."""
 
 
-class Agreements(DeclarationWithRules):
+class Agreements(declaration.DeclarationWithRules):
     """The dates on which the institution accepted its agreements."""
 
     privacy_policy: Day
@@ -73,11 +65,11 @@ class Agreements(DeclarationWithRules):
     terms_of_service: Day
     """The date on which the institution accepted the terms of service."""
 
-    @mark_rule
-    def _check_not_in_future(self, context: ValidationContext) -> Iterable[RuleViolation]:
-        for key, day in iter_known_values(self, "privacy_policy", "terms_of_service"):
+    @declaration.mark_rule
+    def _check_not_in_future(self, context: declaration.ValidationContext) -> Iterable[declaration.RuleViolation]:
+        for key, day in declaration.iter_known_values(self, "privacy_policy", "terms_of_service"):
             if context.today is not None and day > context.today:
-                yield RuleViolation(
+                yield declaration.RuleViolation(
                     "date-in-future",
                     f"{key} must not be in the future ({day} is after {context.today})",
                     (key,),
@@ -85,7 +77,7 @@ class Agreements(DeclarationWithRules):
                 )
 
 
-class Support(Declaration):
+class Support(declaration.Declaration):
     """Contacts for people with questions, shown on every page that refuses something."""
 
     email: Email | None = None
@@ -94,7 +86,7 @@ class Support(Declaration):
     """A page for questions."""
 
 
-class NotificationSettings(DeclarationWithRules):
+class NotificationSettings(declaration.DeclarationWithRules):
     """Recipients of notices about held changes, refused, stale and recovered rosters. Notices contain no people's
     names."""
 
@@ -105,13 +97,13 @@ class NotificationSettings(DeclarationWithRules):
     webhook_secret: SecretReference | None = None
     """The secret that signs the posts, in addition to the signature by the store key."""
 
-    @mark_rule
-    def _check_webhook_host(self, context: ValidationContext) -> Iterable[RuleViolation]:
+    @declaration.mark_rule
+    def _check_webhook_host(self, context: declaration.ValidationContext) -> Iterable[declaration.RuleViolation]:
         if self.webhook is None or context.network is None:
             return
         host = get_host(self.webhook)
         if not context.network.is_allowed(host) and (not is_https(self.webhook) or is_private_host(host)):
-            yield RuleViolation(
+            yield declaration.RuleViolation(
                 "private-host",
                 "webhook must start with https:// and must not point to a private network",
                 ("webhook",),
@@ -119,7 +111,7 @@ class NotificationSettings(DeclarationWithRules):
             )
 
 
-class Customer(DeclarationWithRules):
+class Customer(declaration.DeclarationWithRules):
     """An institution, as customers/ID/customer.yaml declares it."""
 
     kind: Annotated[Literal["customer"], OneOf()]
@@ -151,23 +143,25 @@ class Customer(DeclarationWithRules):
     notify: NotificationSettings | None = None
     """Recipients of notices about held changes and refused rosters."""
 
-    @mark_rule
-    def _check_administrator_exists(self, context: ValidationContext) -> Iterable[RuleViolation]:
-        roles = [role for _, role in iter_item_values(self.administrators, "role")]
+    @declaration.mark_rule
+    def _check_administrator_exists(
+        self, context: declaration.ValidationContext
+    ) -> Iterable[declaration.RuleViolation]:
+        roles = [role for _, role in declaration.iter_item_values(self.administrators, "role")]
         if "admin" not in roles and len(roles) == len(self.administrators):
-            yield RuleViolation(
+            yield declaration.RuleViolation(
                 "no-administrator",
                 "administrators must include at least one person with role: admin",
                 ("administrators", "role"),
                 "Give one person role: admin, to manage the customer on the portal.",
             )
 
-    @mark_rule
-    def _check_usernames_differ(self, context: ValidationContext) -> Iterable[RuleViolation]:
+    @declaration.mark_rule
+    def _check_usernames_differ(self, context: declaration.ValidationContext) -> Iterable[declaration.RuleViolation]:
         seen: set[str] = set()
-        for place, username in iter_item_values(self.administrators, "username"):
+        for place, username in declaration.iter_item_values(self.administrators, "username"):
             if username.casefold() in seen:
-                yield RuleViolation(
+                yield declaration.RuleViolation(
                     "duplicate-username",
                     "two administrators have this username",
                     ("administrators", place, "username"),

@@ -7,18 +7,11 @@ from typing import Annotated, Literal
 
 from reconciler.config.fields.addresses import Origin
 from reconciler.config.fields.values import Id, OneOf, Text
-from reconciler.config.models.declaration import (
-    Declaration,
-    DeclarationWithRules,
-    RuleViolation,
-    ValidationContext,
-    iter_item_values,
-    mark_rule,
-)
+from reconciler.config.models import declaration
 from reconciler.config.models.secret import SecretReference, SharedSecret
 
 
-class Platform(Declaration):
+class Platform(declaration.Declaration):
     """One LMS."""
 
     id: Id
@@ -37,18 +30,18 @@ class Platform(Declaration):
     """The community of people who arrive through this LMS."""
 
 
-class Lti(DeclarationWithRules):
+class Lti(declaration.DeclarationWithRules):
     """The customer's LMSs."""
 
     platforms: tuple[Platform, ...] = ()
     """One entry for each LMS."""
 
-    @mark_rule
-    def _check_platform_ids_differ(self, context: ValidationContext) -> Iterable[RuleViolation]:
+    @declaration.mark_rule
+    def _check_platform_ids_differ(self, context: declaration.ValidationContext) -> Iterable[declaration.RuleViolation]:
         first: dict[str, int] = {}
-        for place, name in iter_item_values(self.platforms, "id"):
+        for place, name in declaration.iter_item_values(self.platforms, "id"):
             if first.setdefault(name, place) != place:
-                yield RuleViolation(
+                yield declaration.RuleViolation(
                     "duplicate-platform",
                     f"two platforms have the ID {name}",
                     ("platforms", place, "id"),

@@ -10,21 +10,14 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from reconciler.config.fields.values import Count, Day, OneOf, Retention, Text
-from reconciler.config.models.declaration import (
-    Declaration,
-    DeclarationWithRules,
-    RuleViolation,
-    ValidationContext,
-    iter_item_values,
-    mark_rule,
-)
+from reconciler.config.models import declaration
 from reconciler.config.models.limits import Limits
 from reconciler.config.models.sync import Sync
 from reconciler.model.gate import ALLOWABLE_GATES
 from reconciler.model.role import Role
 
 
-class SelectionSettings(Declaration):
+class SelectionSettings(declaration.Declaration):
     """The part of the roster that is synced. A list that is left out selects all."""
 
     schools: tuple[Text, ...] | None = None
@@ -37,7 +30,7 @@ class SelectionSettings(Declaration):
     """sourcedIds of classes."""
 
 
-class SeasonSettings(DeclarationWithRules):
+class SeasonSettings(declaration.DeclarationWithRules):
     """Dates between which a roster may change less."""
 
     from_: Day = Field(alias="from")
@@ -47,10 +40,10 @@ class SeasonSettings(DeclarationWithRules):
     mode: Annotated[Literal["adds_only", "freeze"], OneOf()]
     """adds_only: nothing is removed. freeze: no roster change is applied."""
 
-    @mark_rule
-    def _check_dates_in_order(self, context: ValidationContext) -> Iterable[RuleViolation]:
+    @declaration.mark_rule
+    def _check_dates_in_order(self, context: declaration.ValidationContext) -> Iterable[declaration.RuleViolation]:
         if self.from_ > self.to:
-            yield RuleViolation("dates-reversed", f"to ({self.to}) is before from ({self.from_})", ("to",))
+            yield declaration.RuleViolation("dates-reversed", f"to ({self.to}) is before from ({self.from_})", ("to",))
 
 
 def _check_gate(value: str) -> str:
@@ -59,7 +52,7 @@ def _check_gate(value: str) -> str:
     return value
 
 
-class GateExceptionSettings(Declaration):
+class GateExceptionSettings(declaration.Declaration):
     """An exception that lets a roster pass one gate until a date."""
 
     gate: Annotated[
@@ -72,7 +65,7 @@ class GateExceptionSettings(Declaration):
     """The reason, for later readers."""
 
 
-class PreApprovalSettings(Declaration):
+class PreApprovalSettings(declaration.Declaration):
     """Removals approved in advance."""
 
     people: Count
@@ -83,7 +76,7 @@ class PreApprovalSettings(Declaration):
     """The reason, for later readers."""
 
 
-class MergeSettings(DeclarationWithRules):
+class MergeSettings(declaration.DeclarationWithRules):
     """Two accounts of one person, to become one. Only an entry here merges accounts; equal values never do."""
 
     keep: Text
@@ -93,10 +86,10 @@ class MergeSettings(DeclarationWithRules):
     reason: Text
     """The reason why they are one person, for later readers."""
 
-    @mark_rule
-    def _check_two_accounts(self, context: ValidationContext) -> Iterable[RuleViolation]:
+    @declaration.mark_rule
+    def _check_two_accounts(self, context: declaration.ValidationContext) -> Iterable[declaration.RuleViolation]:
         if self.keep == self.merge:
-            yield RuleViolation(
+            yield declaration.RuleViolation(
                 "merge-with-itself",
                 "keep and merge are the same sourcedId",
                 ("merge",),
@@ -104,14 +97,14 @@ class MergeSettings(DeclarationWithRules):
             )
 
 
-class ManualRostering(Declaration):
+class ManualRostering(declaration.Declaration):
     """People are added manually, by join links or by LMS launches; no roster is synced."""
 
     type: Literal["manual"] = "manual"
     """The source of the customer's people."""
 
 
-class OneRosterRostering(DeclarationWithRules):
+class OneRosterRostering(declaration.DeclarationWithRules):
     """People, classes and enrollments come from a OneRoster roster."""
 
     type: Literal["oneroster"]
@@ -148,22 +141,24 @@ class OneRosterRostering(DeclarationWithRules):
     retention: Retention = timedelta(days=30)
     """How long deleted people can be restored. At least 1d, at most 3650d."""
 
-    @mark_rule
-    def _check_authorization_fits_version(self, context: ValidationContext) -> Iterable[RuleViolation]:
+    @declaration.mark_rule
+    def _check_authorization_fits_version(
+        self, context: declaration.ValidationContext
+    ) -> Iterable[declaration.RuleViolation]:
         if self.version == "1.2" and self.sync.type == "api" and self.sync.authorization != "oauth2":
-            yield RuleViolation(
+            yield declaration.RuleViolation(
                 "oauth2-only",
                 "OneRoster 1.2 requires authorization: oauth2",
                 ("sync", "authorization"),
                 'Write authorization: oauth2 or version: "1.1".',
             )
 
-    @mark_rule
-    def _check_merged_once(self, context: ValidationContext) -> Iterable[RuleViolation]:
+    @declaration.mark_rule
+    def _check_merged_once(self, context: declaration.ValidationContext) -> Iterable[declaration.RuleViolation]:
         seen: set[str] = set()
-        for place, merged in iter_item_values(self.merges, "merge"):
+        for place, merged in declaration.iter_item_values(self.merges, "merge"):
             if merged in seen:
-                yield RuleViolation(
+                yield declaration.RuleViolation(
                     "duplicate-merge",
                     "another entry already merges this sourcedId",
                     ("merges", place, "merge"),
@@ -171,12 +166,12 @@ class OneRosterRostering(DeclarationWithRules):
                 )
             seen.add(merged)
 
-    @mark_rule
-    def _check_no_chained_merges(self, context: ValidationContext) -> Iterable[RuleViolation]:
-        merged = {sourced_id: place for place, sourced_id in iter_item_values(self.merges, "merge")}
-        for place, sourced_id in iter_item_values(self.merges, "keep"):
+    @declaration.mark_rule
+    def _check_no_chained_merges(self, context: declaration.ValidationContext) -> Iterable[declaration.RuleViolation]:
+        merged = {sourced_id: place for place, sourced_id in declaration.iter_item_values(self.merges, "merge")}
+        for place, sourced_id in declaration.iter_item_values(self.merges, "keep"):
             if merged.get(sourced_id, place) != place:
-                yield RuleViolation(
+                yield declaration.RuleViolation(
                     "chained-merge",
                     "another entry merges the account to keep",
                     ("merges", place, "keep"),

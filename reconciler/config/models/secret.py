@@ -9,13 +9,7 @@ from pydantic import ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler.config.fields.values import Id, TrueOnly
-from reconciler.config.models.declaration import (
-    Declaration,
-    DeclarationWithRules,
-    RuleViolation,
-    ValidationContext,
-    mark_rule,
-)
+from reconciler.config.models import declaration
 
 #: keys whose values no message repeats
 SECRET_KEYS = frozenset(
@@ -45,7 +39,7 @@ def _refuse_literal(value: Any) -> Any:
     return value
 
 
-class SecretReference(Declaration):
+class SecretReference(declaration.Declaration):
     """The name of a secret, looked up under the customer's own name."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"secret": "canvas"}]})
@@ -57,7 +51,7 @@ class SecretReference(Declaration):
     _literal = model_validator(mode="before")(_refuse_literal)
 
 
-class SharedSecret(DeclarationWithRules):
+class SharedSecret(declaration.DeclarationWithRules):
     """The name of a secret, or {generated: true}: created by apply and read with `reconciler lti-key`."""
 
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["secret"]}, {"required": ["generated"]}]})
@@ -69,10 +63,10 @@ class SharedSecret(DeclarationWithRules):
 
     _literal = model_validator(mode="before")(_refuse_literal)
 
-    @mark_rule
-    def _check_one_secret_source(self, context: ValidationContext) -> Iterable[RuleViolation]:
+    @declaration.mark_rule
+    def _check_one_secret_source(self, context: declaration.ValidationContext) -> Iterable[declaration.RuleViolation]:
         if self.has_value("secret") == self.has_value("generated"):
-            yield RuleViolation(
+            yield declaration.RuleViolation(
                 "secret-or-generated", "shared_secret must be either {secret: NAME} or {generated: true}"
             )
 

@@ -11,19 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from reconciler.config.fields import values
 from reconciler.config.fields.addresses import WebUrl
-from reconciler.config.fields.values import (
-    HOST_PATTERN,
-    Email,
-    FormatVersion,
-    Host,
-    Id,
-    OneOf,
-    Port,
-    Positive,
-    StoreUrl,
-    Text,
-)
 from reconciler.config.models.declaration import Declaration
 from reconciler.config.models.limits import Limits
 from reconciler.config.models.partial import make_partial_model
@@ -46,7 +35,7 @@ class DirectorySecrets(Declaration):
 
     backend: Literal["directory"]
     """The place of secrets."""
-    path: Text
+    path: values.Text
     """The directory; a relative path starts at the folder of reconciler.yaml."""
 
 
@@ -58,7 +47,7 @@ class FileMail(Declaration):
 
     backend: Literal["file"] = "file"
     """How mail is sent."""
-    path: Text = DEFAULT_OUTBOX
+    path: values.Text = DEFAULT_OUTBOX
     """The directory; a relative path starts at the folder of reconciler.yaml."""
 
 
@@ -67,15 +56,15 @@ class SmtpMail(Declaration):
 
     backend: Literal["smtp"]
     """How mail is sent."""
-    host: Host
+    host: values.Host
     """The server's host name."""
-    port: Port = 587
+    port: values.Port = 587
     """The server's port."""
-    security: Annotated[Literal["starttls", "tls", "none"], OneOf()] = "starttls"
+    security: Annotated[Literal["starttls", "tls", "none"], values.OneOf()] = "starttls"
     """The encryption of the connection; none is only for a server on this machine."""
-    username: Text | None = None
+    username: values.Text | None = None
     """The user to sign in as, if the server requires it; the password is the variable RECONCILER_SMTP_PASSWORD."""
-    sender: Email
+    sender: values.Email
     """The sender's email address."""
 
 
@@ -85,7 +74,7 @@ Mail = Annotated[FileMail | SmtpMail, Field(discriminator="backend")]
 class Environment(Declaration):
     """One store and its surroundings."""
 
-    store: StoreUrl = DEFAULT_STORE
+    store: values.StoreUrl = DEFAULT_STORE
     """sqlite:///FILE or postgresql://HOST/NAME; a relative FILE starts at the folder of reconciler.yaml. A password
     belongs in PGPASSWORD or ~/.pgpass, not here."""
     public_url: WebUrl = DEFAULT_PUBLIC_URL
@@ -111,11 +100,11 @@ class Environment(Declaration):
 class Operator(Declaration):
     """A person of the platform team who may sign in to /platform."""
 
-    name: Text
+    name: values.Text
     """The person's name."""
-    email: Email
+    email: values.Email
     """The person's email address."""
-    role: Annotated[Literal["operator"], OneOf()]
+    role: Annotated[Literal["operator"], values.OneOf()]
     """The person's rights."""
 
 
@@ -136,7 +125,7 @@ def _check_network_entry(value: str) -> str:
     try:
         ipaddress.ip_network(value)
     except ValueError:
-        if "/" in value or not re.fullmatch(HOST_PATTERN, value):
+        if "/" in value or not re.fullmatch(values.HOST_PATTERN, value):
             raise PydanticCustomError(
                 "invalid-network", "must be a host name, an address or a network such as 10.20.0.0/16"
             ) from None
@@ -146,12 +135,12 @@ def _check_network_entry(value: str) -> str:
 class Network(Declaration):
     """Access to other hosts."""
 
-    allow: tuple[Annotated[Text, AfterValidator(_check_network_entry)], ...] = ()
+    allow: tuple[Annotated[values.Text, AfterValidator(_check_network_entry)], ...] = ()
     """Private or plain-http hosts that are allowed: names, addresses or networks such as 10.20.0.0/16. Default: none.
     """
-    fetches_per_host: Positive = 2
+    fetches_per_host: values.Positive = 2
     """Maximum number of rosters fetched from one host at the same time, across all customers of a run."""
-    requests_per_second: Positive | None = None
+    requests_per_second: values.Positive | None = None
     """Maximum number of requests per second to one host, across all customers of a run. Default: no limit."""
 
     def is_allowed(self, host: str) -> bool:
@@ -179,9 +168,9 @@ def _check_not_empty(value: Mapping[str, Environment]) -> Mapping[str, Environme
 class Settings(Declaration):
     """The content of reconciler.yaml. Without the file there is one environment; its store is next to the customers."""
 
-    format: FormatVersion = 1
+    format: values.FormatVersion = 1
     """The version of the file format."""
-    environments: Annotated[dict[Id, Environment], AfterValidator(_check_not_empty)] = Field(
+    environments: Annotated[dict[values.Id, Environment], AfterValidator(_check_not_empty)] = Field(
         default_factory=lambda: {"default": Environment()}
     )
     """Selected by --env or RECONCILER_ENV; the first is the default."""

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from reconciler.config.fields import values
 from reconciler.config.fields.addresses import (
     PublicHostKey,
     WebUrl,
@@ -16,20 +17,6 @@ from reconciler.config.fields.addresses import (
     get_host,
     is_https,
     is_private_host,
-)
-from reconciler.config.fields.values import (
-    Boolean,
-    Clock,
-    FetchTime,
-    Frequency,
-    Host,
-    OneOf,
-    PageSize,
-    Port,
-    RemotePath,
-    RemoteSuffix,
-    Text,
-    is_pattern,
 )
 from reconciler.config.models.declaration import (
     Declaration,
@@ -41,7 +28,9 @@ from reconciler.config.models.declaration import (
 )
 from reconciler.config.models.secret import SecretReference
 
-PeriodName = Annotated[Literal["hourly", "every_6_hours", "every_12_hours", "daily", "weekly", "monthly"], OneOf()]
+PeriodName = Annotated[
+    Literal["hourly", "every_6_hours", "every_12_hours", "daily", "weekly", "monthly"], values.OneOf()
+]
 
 
 def _check_manual(value: str) -> str:
@@ -57,20 +46,22 @@ class ZipSync(Declaration):
 
     type: Literal["zip"]
     """How the roster arrives."""
-    frequency: Annotated[Frequency, AfterValidator(_check_manual), WithJsonSchema({"const": "manual"})] = "manual"
+    frequency: Annotated[values.Frequency, AfterValidator(_check_manual), WithJsonSchema({"const": "manual"})] = (
+        "manual"
+    )
     """Always manual: a person uploads the file."""
 
 
 class SchedulableSync(DeclarationWithRules):
     """Settings of every roster that can be fetched automatically."""
 
-    frequency: Frequency = "manual"
+    frequency: values.Frequency = "manual"
     """manual: only on request. auto: automatically, once in each period."""
     period: PeriodName | None = None
     """How often to fetch, with frequency: auto."""
-    at: Clock | None = None
+    at: values.Clock | None = None
     """Time of day in the customer's time zone, with frequency: auto."""
-    timeout: FetchTime = timedelta(hours=2)
+    timeout: values.FetchTime = timedelta(hours=2)
     """A fetch that takes longer is stopped, and nothing is compared. At most 24h."""
 
     @mark_rule
@@ -101,21 +92,21 @@ class SftpSync(SchedulableSync):
 
     type: Literal["sftp"]
     """How the roster arrives."""
-    host: Host
+    host: values.Host
     """The server's host name, without sftp://."""
-    port: Port = 22
+    port: values.Port = 22
     """The server's port."""
-    username: Text
+    username: values.Text
     """The user to sign in as."""
     password: SecretReference | None = None
     """The secret that holds the user's password; an alternative to private_key."""
     private_key: SecretReference | None = None
     """The secret that holds the user's private key; an alternative to password."""
-    path: RemotePath
+    path: values.RemotePath
     """The roster's path on the server: a ZIP file, a folder of CSV files, or a pattern such as /out/roster-*.zip."""
-    pick: Annotated[Literal["newest", "last_by_name"], OneOf()] | None = None
+    pick: Annotated[Literal["newest", "last_by_name"], values.OneOf()] | None = None
     """How to choose the roster if several files match a pattern."""
-    done_marker: RemoteSuffix | None = None
+    done_marker: values.RemoteSuffix | None = None
     """The suffix of a file that the sender writes next to a complete roster, such as .done; the checksum in a .sha256
     file is verified."""
     host_key: PublicHostKey
@@ -123,7 +114,7 @@ class SftpSync(SchedulableSync):
 
     @mark_rule
     def _check_pick_fits_path(self, context: ValidationContext) -> Iterable[RuleViolation]:
-        if is_pattern(self.path) and not self.has_value("pick"):
+        if values.is_pattern(self.path) and not self.has_value("pick"):
             yield RuleViolation(
                 "pick-missing",
                 "pick is missing; path is a pattern, which several files may match",
@@ -131,7 +122,7 @@ class SftpSync(SchedulableSync):
                 "Add pick: newest or pick: last_by_name, or write the path of one file.",
                 is_absence=True,
             )
-        if not is_pattern(self.path) and self.has_value("pick"):
+        if not values.is_pattern(self.path) and self.has_value("pick"):
             yield RuleViolation("pick-without-pattern", "pick requires a path that is a pattern", ("pick",))
 
     @mark_rule
@@ -166,21 +157,21 @@ class ApiSync(SchedulableSync):
     """How the roster arrives."""
     url: WebUrl
     """The base URL, including /ims/oneroster/v1p1 (or …/rostering/v1p2)."""
-    authorization: Annotated[Literal["oauth1", "oauth2"], OneOf()]
+    authorization: Annotated[Literal["oauth1", "oauth2"], values.OneOf()]
     """How the API requires requests to be authorized; OneRoster 1.2 requires oauth2."""
-    consumer_key: Text
+    consumer_key: values.Text
     """The consumer key (oauth2: client ID) issued by the API's owner."""
     secret_key: SecretReference
     """The secret that belongs to the consumer key."""
     token_url: WebUrl | None = None
     """oauth2: the URL that issues tokens."""
-    scopes: tuple[Text, ...] = ()
+    scopes: tuple[values.Text, ...] = ()
     """oauth2: the scopes to request. Default: the scopes that OneRoster defines."""
-    signature: Annotated[Literal["hmac-sha1", "hmac-sha256"], OneOf()] | None = None
+    signature: Annotated[Literal["hmac-sha1", "hmac-sha256"], values.OneOf()] | None = None
     """oauth1: the signature method. Default: hmac-sha1, which most servers support."""
-    page_size: PageSize = 1000
+    page_size: values.PageSize = 1000
     """Rows to request at once. A server may send fewer."""
-    delta: Boolean = False
+    delta: values.Boolean = False
     """Between full rosters, fetch only changes. The full roster is still fetched at least once a week."""
 
     @mark_rule

@@ -14,13 +14,7 @@ from typing import Any, get_origin
 from pydantic import ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from reconciler.config.models.declaration import (
-    DeclarationWithRules,
-    RuleViolation,
-    UnknownValue,
-    ValidationContext,
-    list_rules,
-)
+from reconciler.config.models import declaration
 from reconciler.config.models.partial import PartialModel
 from reconciler.config.validation.model_keys import TAG_KEYS, KeyPath, ModelClass, find_models, get_tag
 from reconciler.config.validation.synonyms import KEY_SYNONYMS
@@ -29,13 +23,13 @@ from reconciler.model.suggestion import find_intended_name
 
 
 def find_rule_violations(
-    model: ModelClass, tree: MappingNode, context: ValidationContext
-) -> Iterator[tuple[KeyPath, RuleViolation]]:
+    model: ModelClass, tree: MappingNode, context: declaration.ValidationContext
+) -> Iterator[tuple[KeyPath, declaration.RuleViolation]]:
     """Yield every broken rule of a document, with the path of the mapping that breaks it."""
     yield from _find_violations(model, tree, (), context)
 
 
-def read_single_key(model: ModelClass, tree: MappingNode, key: str, context: ValidationContext) -> Any:
+def read_single_key(model: ModelClass, tree: MappingNode, key: str, context: declaration.ValidationContext) -> Any:
     """Return the value of one key of a document that does not validate, or its default. Raises UnknownValue."""
     return getattr(PartialDocument(model, tree, context), key)
 
@@ -49,7 +43,7 @@ def find_misspelled_key(names: Collection[str], node: MappingNode, key: str) -> 
 class PartialDocument:
     """Takes the place of a model in its rules: `self.period`, `self.has_value("period")`."""
 
-    def __init__(self, model: ModelClass, node: MappingNode, context: ValidationContext) -> None:
+    def __init__(self, model: ModelClass, node: MappingNode, context: declaration.ValidationContext) -> None:
         self._model = model
         self._node = node
         self._known = context
@@ -62,7 +56,7 @@ class PartialDocument:
         if key not in self._node:
             self._refuse_doubtful(key)
             if field.is_required():
-                raise UnknownValue(key)
+                raise declaration.UnknownValue(key)
             return field.get_default(call_default_factory=True)
         value = self._node[key]
         try:
@@ -83,7 +77,7 @@ class PartialDocument:
     def _refuse_doubtful(self, key: str) -> None:
         names = [field.alias or name for name, field in self._model.model_fields.items()]
         if find_misspelled_key(names, self._node, key) is not None:
-            raise UnknownValue(key)
+            raise declaration.UnknownValue(key)
 
     def _build_partial_value(self, field: FieldInfo, value: Node) -> Any:
         models = find_models(field.annotation)
@@ -92,7 +86,7 @@ class PartialDocument:
             return tuple(self._build_partial_item(models, item) for item in value)
         if models and holds not in (tuple, dict) and isinstance(value, MappingNode):
             return self._build_partial_item(models, value)
-        raise UnknownValue
+        raise declaration.UnknownValue
 
     def _build_partial_item(self, models: Sequence[ModelClass], node: Node) -> Any:
         chosen = _choose_model(models, node)
@@ -107,22 +101,22 @@ class _UnknownDocument:
     """An item of a list that is not a mapping, or is of an unknown type."""
 
     def __getattr__(self, name: str) -> Any:
-        raise UnknownValue(name)
+        raise declaration.UnknownValue(name)
 
 
 _UNKNOWN_DOCUMENT = _UnknownDocument()
 
 
 def _find_violations(
-    model: ModelClass, node: MappingNode, path: KeyPath, context: ValidationContext
-) -> Iterator[tuple[KeyPath, RuleViolation]]:
-    if issubclass(model, DeclarationWithRules):
+    model: ModelClass, node: MappingNode, path: KeyPath, context: declaration.ValidationContext
+) -> Iterator[tuple[KeyPath, declaration.RuleViolation]]:
+    if issubclass(model, declaration.DeclarationWithRules):
         document = PartialDocument(model, node, context)
-        for rule in list_rules(model):
+        for rule in declaration.list_rules(model):
             try:
                 for violation in rule(document, context):
                     yield path, violation
-            except UnknownValue:
+            except declaration.UnknownValue:
                 continue
     for name, field in model.model_fields.items():
         key = field.alias or name

@@ -19,23 +19,10 @@ import orjson
 import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
+from reconciler.model import plan as plans
 from reconciler.model.change import ACTION_OF, Action, Change, get_action
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error
 from reconciler.model.kind import Kind
-from reconciler.model.plan import (
-    FORMAT_VERSION,
-    ActionCounts,
-    CustomerPlan,
-    GitBase,
-    Hold,
-    LimitUse,
-    Outcome,
-    OutsideBase,
-    Plan,
-    PlanPrecondition,
-    SourceSummary,
-    StoreIdentity,
-)
 from reconciler.model.weakening import Weakening
 from reconciler.operations.workspace import refuse_other_store
 from reconciler.planning.frames import find_schema_error
@@ -46,14 +33,14 @@ from reconciler.store.open import Store
 
 _CLASS_OF = {action: kind for kind, action in ACTION_OF.items()}
 _DIAGNOSTICS = TypeAdapter(tuple[Diagnostic, ...])
-_LIMITS = TypeAdapter(tuple[LimitUse, ...])
-_SOURCE = TypeAdapter(SourceSummary | None)
-_HOLD = TypeAdapter(Hold | None)
-_COUNTS = TypeAdapter(dict[Kind, ActionCounts])
-_PRECONDITION = TypeAdapter(PlanPrecondition)
-_STORE = TypeAdapter(StoreIdentity)
-_BASE = TypeAdapter(GitBase | None)
-_OUTSIDE_BASE = TypeAdapter(OutsideBase | None)
+_LIMITS = TypeAdapter(tuple[plans.LimitUse, ...])
+_SOURCE = TypeAdapter(plans.SourceSummary | None)
+_HOLD = TypeAdapter(plans.Hold | None)
+_COUNTS = TypeAdapter(dict[Kind, plans.ActionCounts])
+_PRECONDITION = TypeAdapter(plans.PlanPrecondition)
+_STORE = TypeAdapter(plans.StoreIdentity)
+_BASE = TypeAdapter(plans.GitBase | None)
+_OUTSIDE_BASE = TypeAdapter(plans.OutsideBase | None)
 _WEAKENINGS = TypeAdapter(tuple[Weakening, ...])
 _CHANGES = {action: TypeAdapter(kind) for action, kind in _CLASS_OF.items()}
 
@@ -69,7 +56,7 @@ MAX_NAME_LENGTH = 50
 _NO_PLAN = "it is not a plan file, or it is incomplete"
 
 
-def write_plan(plan: Plan, path: Path, key: StoreKey) -> None:
+def write_plan(plan: plans.Plan, path: Path, key: StoreKey) -> None:
     """Write a plan file of mode 0600, and replace an existing file only when the new one is complete.
 
     key: of the plan's store. Raises Refusal if the file cannot be written; then no part of it is left."""
@@ -79,7 +66,7 @@ def write_plan(plan: Plan, path: Path, key: StoreKey) -> None:
         raise Refusal([_describe_write_error(path, problem)]) from problem
 
 
-def _write_plan_atomically(plan: Plan, path: Path, key: StoreKey) -> None:
+def _write_plan_atomically(plan: plans.Plan, path: Path, key: StoreKey) -> None:
     partial = path.with_name(f".{path.name[:MAX_NAME_LENGTH]}.{os.getpid()}.part")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -91,11 +78,11 @@ def _write_plan_atomically(plan: Plan, path: Path, key: StoreKey) -> None:
         raise
 
 
-def pack_plan(plan: Plan, out: BinaryIO, key: StoreKey) -> None:
+def pack_plan(plan: plans.Plan, out: BinaryIO, key: StoreKey) -> None:
     """Write the bytes of a plan file to a stream. key: of the plan's store."""
     frames: dict[str, pl.DataFrame] = {}
     head: dict[str, Any] = {
-        "format_version": FORMAT_VERSION,
+        "format_version": plans.FORMAT_VERSION,
         "plan_id": plan.plan_id,
         "created_at": plan.created_at,
         "tool_version": plan.tool_version,
@@ -117,7 +104,7 @@ def pack_plan(plan: Plan, out: BinaryIO, key: StoreKey) -> None:
         archive.writestr(zipfile.ZipInfo(_SIGNATURE, _EPOCH), signature.hexdigest())
 
 
-def read_plan(path: Path, store: Store) -> Plan:
+def read_plan(path: Path, store: Store) -> plans.Plan:
     """Read a plan file, and parse no frame before its signature is verified.
 
     Raises Refusal if it is not a plan file, has another format, belongs to another store or was changed; OSError if it
@@ -125,7 +112,7 @@ def read_plan(path: Path, store: Store) -> Plan:
     return unpack_plan(path, str(path), store)
 
 
-def unpack_plan(source: Path | BinaryIO, display_name: str, store: Store) -> Plan:
+def unpack_plan(source: Path | BinaryIO, display_name: str, store: Store) -> plans.Plan:
     """Read a plan as `read_plan` does. display_name: for messages."""
     members = _read_members(source, display_name)
     try:
@@ -133,8 +120,10 @@ def unpack_plan(source: Path | BinaryIO, display_name: str, store: Store) -> Pla
         version, made_for = head["format_version"], _STORE.validate_python(head["store"])
     except (orjson.JSONDecodeError, KeyError, TypeError, ValidationError) as problem:
         raise Refusal([_describe_bad_plan_file(display_name, _NO_PLAN)]) from problem
-    if version != FORMAT_VERSION:
-        raise Refusal([_describe_bad_plan_file(display_name, f"its format is {version}, expected {FORMAT_VERSION}")])
+    if version != plans.FORMAT_VERSION:
+        raise Refusal(
+            [_describe_bad_plan_file(display_name, f"its format is {version}, expected {plans.FORMAT_VERSION}")]
+        )
     if head.get("schema") != SCHEMA:
         raise Refusal(
             [_describe_bad_plan_file(display_name, f"it was made for store schema {head.get('schema')}, not {SCHEMA}")]
@@ -142,7 +131,7 @@ def unpack_plan(source: Path | BinaryIO, display_name: str, store: Store) -> Pla
     refuse_other_store(made_for, store)
     _check_signature(display_name, members, store.key)
     try:
-        plan = Plan(
+        plan = plans.Plan(
             plan_id=head["plan_id"],
             created_at=head["created_at"],
             tool_version=head["tool_version"],
@@ -227,7 +216,7 @@ def _describe_bad_plan_file(display_name: str, why: str) -> Diagnostic:
     return build_error("bad-plan-file", why, Span(display_name), "Make a new one: reconciler plan … --out FILE")
 
 
-def _serialize_customer(customer: CustomerPlan, place: int, frames: dict[str, pl.DataFrame]) -> dict[str, Any]:
+def _serialize_customer(customer: plans.CustomerPlan, place: int, frames: dict[str, pl.DataFrame]) -> dict[str, Any]:
     def add_frames(group: str, group_frames: Mapping[Any, pl.DataFrame]) -> dict[str, str]:
         names = {str(name): f"{place}/{group}/{name}.arrow" for name in group_frames}
         frames.update({names[str(name)]: frame for name, frame in group_frames.items()})
@@ -261,16 +250,16 @@ def _serialize_change(change: Change) -> dict[str, Any]:
     return {"action": action, "change": _CHANGES[action].dump_python(change, mode="json")}
 
 
-def _deserialize_customer(stored: dict[str, Any], members: dict[str, bytes]) -> CustomerPlan:
+def _deserialize_customer(stored: dict[str, Any], members: dict[str, bytes]) -> plans.CustomerPlan:
     """Return a customer's plan, and remove its frames from the members to save memory."""
 
     def take_frame(name: str) -> pl.DataFrame:
         return pl.read_ipc(members.pop(name), use_pyarrow=False)
 
-    return CustomerPlan(
+    return plans.CustomerPlan(
         id=stored["id"],
         name=stored["name"],
-        outcome=Outcome(stored["outcome"]),
+        outcome=plans.Outcome(stored["outcome"]),
         precondition=_PRECONDITION.validate_python(stored["seen"]),
         source=_SOURCE.validate_python(stored["source"]),
         hold=_HOLD.validate_python(stored["hold"]),

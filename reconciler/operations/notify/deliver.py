@@ -33,20 +33,8 @@ from reconciler.operations.notify.subscribers import Listener, parse_listener
 from reconciler.operations.workspace import Workspace
 from reconciler.reports.notice_text import DigestEntry, format_digest_subject, render_digest_text
 from reconciler.reports.plan import format_moment, format_names
+from reconciler.store import sync as store_sync
 from reconciler.store.database import Connection
-from reconciler.store.sync import (
-    DeliveryChannel,
-    NoticeRecord,
-    OutboxMessage,
-    defer_due_messages,
-    defer_message,
-    find_live_customer,
-    list_message_notices,
-    read_current_holds,
-    read_message_documents,
-    settle_message,
-    take_next_message,
-)
 
 _log = logging.getLogger(__name__)
 
@@ -122,7 +110,7 @@ class DeliveryBudget:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFailure:
-    channel: DeliveryChannel
+    channel: store_sync.DeliveryChannel
     #: subjects of the message
     customers: tuple[CustomerId, ...]
     attempt: DeliveryAttempt
@@ -150,7 +138,7 @@ def deliver_posts(workspace: Workspace, connection: Connection, budget: Delivery
     webhooks = WebhookSender(
         workspace.repository.settings.network.is_allowed, workspace.store.key.derive_key(WEBHOOK_KEY_PURPOSE)
     )
-    while (message := _take_next_message(connection, DeliveryChannel.WEBHOOK, budget)) is not None:
+    while (message := _take_next_message(connection, store_sync.DeliveryChannel.WEBHOOK, budget)) is not None:
         customers = (message.customer,) if message.customer else ()
         try:
             attempt = _post_message(workspace, connection, webhooks, message)
@@ -164,7 +152,7 @@ def deliver_posts(workspace: Workspace, connection: Connection, budget: Delivery
 def deliver_mail(workspace: Workspace, connection: Connection, budget: DeliveryBudget) -> Iterator[DeliveryFailure]:
     """Send the digests that are due, and yield each failure."""
     with closing(_open_mail_outlet(workspace)) as outlet:
-        while (message := _take_next_message(connection, DeliveryChannel.MAIL, budget)) is not None:
+        while (message := _take_next_message(connection, store_sync.DeliveryChannel.MAIL, budget)) is not None:
             customers: tuple[CustomerId, ...] = ()
             try:
                 letter, customers = _compose_letter(workspace, connection, message)
@@ -177,17 +165,17 @@ def deliver_mail(workspace: Workspace, connection: Connection, budget: DeliveryB
 
 
 def _take_next_message(
-    connection: Connection, channel: DeliveryChannel, budget: DeliveryBudget
-) -> OutboxMessage | None:
+    connection: Connection, channel: store_sync.DeliveryChannel, budget: DeliveryBudget
+) -> store_sync.OutboxMessage | None:
     if not budget.consume_one():
         return None
     now = clock.get_current_moment()
-    return take_next_message(connection, channel, now, clock.subtract_span(now, -CLAIM_DURATION))
+    return store_sync.take_next_message(connection, channel, now, clock.subtract_span(now, -CLAIM_DURATION))
 
 
 def _settle_message(
     connection: Connection,
-    message: OutboxMessage,
+    message: store_sync.OutboxMessage,
     attempt: DeliveryAttempt,
     customers: tuple[CustomerId, ...],
     address: str | None,
@@ -207,7 +195,7 @@ def _settle_message(
     now = clock.get_current_moment()
     match attempt.result:
         case DeliveryResult.DELIVERED:
-            settle_message(connection, message, now)
+            store_sync.settle_message(connection, message, now)
             return
         case DeliveryResult.NEVER:
             until = None
@@ -216,21 +204,21 @@ def _settle_message(
         case _:
             assert_never(attempt.result)
     if until is None:
-        settle_message(connection, message, None, attempt.code)
+        store_sync.settle_message(connection, message, None, attempt.code)
     else:
-        defer_message(connection, message, until, attempt.code)
+        store_sync.defer_message(connection, message, until, attempt.code)
     if attempt.is_receiver_down:
         others = until or schedule_next_attempt(now, now, message.attempts + 1)
         assert others is not None
-        defer_due_messages(connection, message.channel, address, now, others, attempt.code)
+        store_sync.defer_due_messages(connection, message.channel, address, now, others, attempt.code)
     if attempt is not NOT_SUBSCRIBED:
         yield DeliveryFailure(message.channel, customers, attempt, until)
 
 
 def _post_message(
-    workspace: Workspace, connection: Connection, webhooks: WebhookSender, message: OutboxMessage
+    workspace: Workspace, connection: Connection, webhooks: WebhookSender, message: store_sync.OutboxMessage
 ) -> DeliveryAttempt:
-    known = find_live_customer(connection, message.customer) if message.customer else None
+    known = store_sync.find_live_customer(connection, message.customer) if message.customer else None
     if message.customer is None or known is None or message.body is None:
         return NOT_SUBSCRIBED
     listener = _try_parse_listener(message.customer, known[2])
@@ -265,18 +253,21 @@ def _try_parse_listener(customer: CustomerId, document: Mapping[str, object] | N
         return DeliveryAttempt(DeliveryResult.LATER, refusal.diagnostics[0].code, refusal.diagnostics[0].message)
 
 
-def _report_unexpected(message: OutboxMessage, problem: BaseException) -> DeliveryAttempt:
+def _report_unexpected(message: store_sync.OutboxMessage, problem: BaseException) -> DeliveryAttempt:
     report_unexpected_error(message.customer or "a digest", f"sending a {message.channel} message about", problem)
     return DeliveryAttempt(DeliveryResult.LATER, UNEXPECTED_CODE, f"unexpected {type(problem).__name__}")
 
 
 def _compose_letter(
-    workspace: Workspace, connection: Connection, message: OutboxMessage
+    workspace: Workspace, connection: Connection, message: store_sync.OutboxMessage
 ) -> tuple[MailMessage | DeliveryAttempt, tuple[CustomerId, ...]]:
     """Return the mail and its customers, or an attempt if nobody is subscribed or the subscriptions are unreadable."""
     with connection.open_read_transaction():
-        notices = list_message_notices(connection, message.id)
-        documents, held = read_message_documents(connection, message.id), read_current_holds(connection, message.id)
+        notices = store_sync.list_message_notices(connection, message.id)
+        documents, held = (
+            store_sync.read_message_documents(connection, message.id),
+            store_sync.read_current_holds(connection, message.id),
+        )
     listeners = {slug: _try_parse_listener(slug, document) for slug, document in documents.items()}
     entries: list[DigestEntry] = []
     unreadable: dict[CustomerId, DeliveryAttempt] = {}
@@ -300,7 +291,7 @@ def _compose_letter(
 
 
 def _refresh_notice(
-    record: NoticeRecord, holds_by_customer: Mapping[CustomerId, tuple[NoticeHold, tuple[str, ...]]]
+    record: store_sync.NoticeRecord, holds_by_customer: Mapping[CustomerId, tuple[NoticeHold, tuple[str, ...]]]
 ) -> Notice:
     """Return the notice with the current hold, since only that one can be approved."""
     notice = record.notice

@@ -17,21 +17,9 @@ from reconciler import clock
 from reconciler.model.diagnostic import Diagnostic, Refusal
 from reconciler.model.ids import CustomerId, Moment
 from reconciler.operations.notify.subscribers import Listener, parse_listener
+from reconciler.store import sync as store_sync
 from reconciler.store.database import Connection
 from reconciler.store.open import Store
-from reconciler.store.sync import (
-    DIGEST,
-    DeliveryChannel,
-    NoticeRecord,
-    OutboxEntry,
-    compute_message_id,
-    enqueue_message,
-    list_open_notices,
-    open_digest_transaction,
-    read_digest_notices,
-    read_documents_with_notices,
-    read_last_digests,
-)
 
 MORNING = time(7)
 #: An event is news if it happened at most this long before the address's last digest, or before its first one.
@@ -43,12 +31,12 @@ MAX_LOOKBACK = timedelta(days=30)
 def enqueue_due_digests(store: Store, connection: Connection) -> tuple[Diagnostic, ...]:
     """Put every due digest into the outbox once, and return warnings for customers with unreadable subscriptions."""
     now = clock.get_current_moment()
-    with open_digest_transaction(connection):
-        known = list_open_notices(connection, clock.subtract_span(now, MAX_LOOKBACK))
+    with store_sync.open_digest_transaction(connection):
+        known = store_sync.list_open_notices(connection, clock.subtract_span(now, MAX_LOOKBACK))
         if not known:
             return ()
-        listeners, unreadable = _parse_listeners(read_documents_with_notices(connection))
-        last, sent = read_last_digests(connection), read_digest_notices(connection)
+        listeners, unreadable = _parse_listeners(store_sync.read_documents_with_notices(connection))
+        last, sent = store_sync.read_last_digests(connection), store_sync.read_digest_notices(connection)
         for address, notices in sorted(_group_by_address(known, listeners).items()):
             day, at = last.get(address, ("", now))
             cut = clock.subtract_span(at, LOOKBACK)
@@ -56,14 +44,16 @@ def enqueue_due_digests(store: Store, connection: Connection) -> tuple[Diagnosti
             wanted = [each for each in notices if each.is_open or news[each.id]]
             due = _find_due_day(now, wanted, {listeners[each.notice.customer].timezone for each in notices})
             if due is not None and due > day:
-                name = compute_message_id(store, DeliveryChannel.MAIL, address, DIGEST, due)
-                enqueue_message(
+                name = store_sync.compute_message_id(
+                    store, store_sync.DeliveryChannel.MAIL, address, store_sync.DIGEST, due
+                )
+                store_sync.enqueue_message(
                     connection,
-                    OutboxEntry(
+                    store_sync.OutboxEntry(
                         name,
-                        DeliveryChannel.MAIL,
+                        store_sync.DeliveryChannel.MAIL,
                         address,
-                        DIGEST,
+                        store_sync.DIGEST,
                         now,
                         {each.id: news[each.id] for each in wanted},
                         day=due,
@@ -87,8 +77,8 @@ def _parse_listeners(
 
 
 def _group_by_address(
-    notices: Iterable[NoticeRecord], listeners: Mapping[CustomerId, Listener]
-) -> Mapping[str, list[NoticeRecord]]:
+    notices: Iterable[store_sync.NoticeRecord], listeners: Mapping[CustomerId, Listener]
+) -> Mapping[str, list[store_sync.NoticeRecord]]:
     groups = defaultdict(list)
     for each in notices:
         listener = listeners.get(each.notice.customer)
@@ -97,7 +87,7 @@ def _group_by_address(
     return groups
 
 
-def _find_due_day(now: Moment, wanted: Iterable[NoticeRecord], zones: Iterable[str]) -> str | None:
+def _find_due_day(now: Moment, wanted: Iterable[store_sync.NoticeRecord], zones: Iterable[str]) -> str | None:
     """Return the date whose digest is due now, or None."""
     moments = [each.notice.at for each in wanted]
     if not moments:

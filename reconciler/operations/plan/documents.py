@@ -18,15 +18,8 @@ from reconciler.model.settings import compute_settings_digest
 from reconciler.model.weakening import Weakening
 from reconciler.operations.plan.renames import resolve_document_renames
 from reconciler.operations.plan.store_index import StoreIndex
+from reconciler.planning import documents as document_planning
 from reconciler.planning.customer_plan import PlannedDocuments
-from reconciler.planning.documents import (
-    AppliedDocument,
-    AppliedDocuments,
-    DocumentKey,
-    WantedDocument,
-    WantedDocuments,
-    map_to_new_ids,
-)
 from reconciler.store.read import CustomerRecord, Reader, read_users
 
 CATALOG_NAME = "Catalog of lessons"
@@ -39,9 +32,9 @@ class CustomerDocuments:
     #: for people
     name: str
     #: the files' documents, by kind and id
-    wanted: WantedDocuments
+    wanted: document_planning.WantedDocuments
     #: the store's documents, by kind and id in the files
-    applied: AppliedDocuments
+    applied: document_planning.AppliedDocuments
     #: state of the store and the files that the plan is made from
     seen: PlanPrecondition
     #: for former ids that are not renamed
@@ -95,7 +88,7 @@ def read_customer_documents(
     resolved = repository.customers.get(customer)
     wanted = _build_wanted(resolved.documents) if resolved else {}
     declared = resolved.digest if resolved else None
-    applied: dict[DocumentKey, AppliedDocument] = {}
+    applied: dict[document_planning.DocumentKey, document_planning.AppliedDocument] = {}
     diagnostics: tuple[Diagnostic, ...] = ()
     if (
         record is not None
@@ -107,7 +100,7 @@ def read_customer_documents(
     elif record is not None:
         # A write to these documents outside reconciler deletes the digest.
         drifted = record.settings_digest is None
-        applied[Kind.CUSTOMER, customer] = AppliedDocument(
+        applied[Kind.CUSTOMER, customer] = document_planning.AppliedDocument(
             Kind.CUSTOMER,
             record.slug,
             record.name,
@@ -125,8 +118,10 @@ def read_customer_documents(
     return CustomerDocuments(customer, name, wanted, applied, seen, diagnostics)
 
 
-def _copy_as_applied(wanted: WantedDocument) -> AppliedDocument:
-    return AppliedDocument(wanted.kind, wanted.id, wanted.label, wanted.document, None, False, False, {})
+def _copy_as_applied(wanted: document_planning.WantedDocument) -> document_planning.AppliedDocument:
+    return document_planning.AppliedDocument(
+        wanted.kind, wanted.id, wanted.label, wanted.document, None, False, False, {}
+    )
 
 
 def read_catalog_documents(repository: Repository, reader: Reader) -> CustomerDocuments:
@@ -142,18 +137,18 @@ def read_catalog_documents(repository: Repository, reader: Reader) -> CustomerDo
 
 
 def _apply_document_renames(
-    wanted: WantedDocuments, stored: AppliedDocuments
-) -> tuple[dict[DocumentKey, AppliedDocument], tuple[Diagnostic, ...]]:
+    wanted: document_planning.WantedDocuments, stored: document_planning.AppliedDocuments
+) -> tuple[dict[document_planning.DocumentKey, document_planning.AppliedDocument], tuple[Diagnostic, ...]]:
     """Return the stored documents by their ids in the files. Raises Refusal."""
     former, diagnostics = resolve_document_renames(wanted, stored)
     if any(each.is_error for each in diagnostics):
         raise Refusal(diagnostics)
-    return map_to_new_ids(stored, former), diagnostics
+    return document_planning.map_to_new_ids(stored, former), diagnostics
 
 
-def _build_wanted(declared: tuple[ConfigDocument, ...]) -> dict[tuple[Kind, str], WantedDocument]:
+def _build_wanted(declared: tuple[ConfigDocument, ...]) -> dict[tuple[Kind, str], document_planning.WantedDocument]:
     return {
-        (each.kind, each.id): WantedDocument(
+        (each.kind, each.id): document_planning.WantedDocument(
             each.kind,
             each.id,
             format_document_label(each.kind, each.id, each.document),
@@ -167,10 +162,10 @@ def _build_wanted(declared: tuple[ConfigDocument, ...]) -> dict[tuple[Kind, str]
 
 def read_applied_documents(
     reader: Reader, customer: CustomerId | None, has_drifted: bool
-) -> dict[tuple[Kind, str], AppliedDocument]:
+) -> dict[tuple[Kind, str], document_planning.AppliedDocument]:
     """Return a customer's communities and lessons, or the catalog's lessons (None), deleted ones included."""
     return {
-        (record.kind, record.slug): AppliedDocument(
+        (record.kind, record.slug): document_planning.AppliedDocument(
             record.kind,
             record.slug,
             format_document_label(record.kind, record.slug, record.document),
@@ -196,7 +191,7 @@ def list_admin_usernames(document: Mapping[str, object]) -> frozenset[str]:
 
 
 def find_taken_usernames(
-    wanted: WantedDocument, record: CustomerRecord | None, reader: Reader
+    wanted: document_planning.WantedDocument, record: CustomerRecord | None, reader: Reader
 ) -> tuple[Diagnostic, ...]:
     """Return an error for each new administrator whose username belongs to an active account."""
     if wanted.kind is not Kind.CUSTOMER or record is None:

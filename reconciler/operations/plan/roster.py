@@ -14,16 +14,7 @@ from reconciler.model.ids import CustomerNumber, Moment
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import Freshness, SourceSummary
 from reconciler.oneroster.snapshot import Snapshot
-from reconciler.operations.fetch.snapshots import (
-    FULL_ROSTER_AT,
-    SOURCE,
-    build_source_record,
-    count_source_rows,
-    find_full_roster_time,
-    parse_source_facts,
-    read_earlier_roster,
-    select_own_rows,
-)
+from reconciler.operations.fetch import snapshots
 from reconciler.operations.plan.rules import (
     build_gate_exceptions,
     build_limit_rules,
@@ -53,21 +44,7 @@ from reconciler.planning.frames import (
 )
 from reconciler.planning.holds import GateInput, GateResult, LastRoster, check_gates, list_root_orgs
 from reconciler.planning.roster import DesiredRoster, make_empty_sessions, merge_sessions
-from reconciler.store.read import (
-    Reader,
-    count_enrollments,
-    count_newcomers,
-    filter_erased_keys,
-    read_assignments,
-    read_classes,
-    read_enrollment_index,
-    read_enrollments_by_id,
-    read_enrollments_by_key,
-    read_limit_uses,
-    read_orgs,
-    read_roles,
-    read_users,
-)
+from reconciler.store import read as store_read
 from reconciler.store.sync import find_roster_hold
 
 
@@ -98,16 +75,16 @@ class StoredRoster:
     enrollment_index: pl.DataFrame
 
 
-def read_stored_roster(reader: Reader, customer_number: CustomerNumber | None) -> StoredRoster:
+def read_stored_roster(reader: store_read.Reader, customer_number: CustomerNumber | None) -> StoredRoster:
     """Read a customer's roster, without enrollments but with their index; empty for a new customer."""
     if customer_number is None:
         return StoredRoster(None, LiveRoster(), pl.DataFrame(schema={"id": pl.Int64, "fingerprint": pl.Int64}))
-    index = read_enrollment_index(reader.connection, customer_number)
+    index = store_read.read_enrollment_index(reader.connection, customer_number)
     live = LiveRoster(
-        orgs=read_orgs(reader.connection, customer_number),
-        users=read_users(reader.connection, customer_number),
-        classes=read_classes(reader.connection, customer_number),
-        roles=read_roles(reader.connection, customer_number),
+        orgs=store_read.read_orgs(reader.connection, customer_number),
+        users=store_read.read_users(reader.connection, customer_number),
+        classes=store_read.read_classes(reader.connection, customer_number),
+        roles=store_read.read_roles(reader.connection, customer_number),
         enrollments_total=index.height,
     )
     return StoredRoster(customer_number, live, index)
@@ -134,7 +111,7 @@ class RosterSettings:
 
 
 def compare_roster(
-    snapshot: Snapshot, roster_settings: RosterSettings, reader: Reader, known: StoredRoster
+    snapshot: Snapshot, roster_settings: RosterSettings, reader: store_read.Reader, known: StoredRoster
 ) -> RosterComparison:
     """Compare a snapshot with the store. Raises Refusal if a gate refuses it, or it belongs to another customer."""
     rostering = roster_settings.rostering
@@ -165,10 +142,10 @@ def compare_roster(
         )
     )
     decision = report_erased_people(decision, erased.quarantine)
-    saved_frames = select_own_rows(snapshot, wanted.desired, live)
+    saved_frames = snapshots.select_own_rows(snapshot, wanted.desired, live)
     saved_frames["sessions"] = merge_sessions(snapshot.sessions, earlier_sessions)
     match_with = last.match_with if last and decision.has_new_matches else rostering.match_with
-    last_full_at = read_earlier_roster(reader, known.customer_number).whole_at
+    last_full_at = snapshots.read_earlier_roster(reader, known.customer_number).whole_at
     lowered_warnings = warn_about_lowered_limits(lowered_limits, roster_settings.origins)
     return RosterComparison(
         wanted.desired,
@@ -195,14 +172,14 @@ def _check_gates(
 
 
 def _build_rules(
-    reader: Reader, known: StoredRoster, roster_settings: RosterSettings, last: LastRoster | None
+    reader: store_read.Reader, known: StoredRoster, roster_settings: RosterSettings, last: LastRoster | None
 ) -> tuple[RosterRules, tuple[str, ...]]:
     """Return the rules, and the dotted paths of the limits that the policy lowers."""
     number, rostering, origins = known.customer_number, roster_settings.rostering, roster_settings.origins
     limits, lowered = clamp_limits(rostering.limits, roster_settings.ceilings)
     window_start = find_window_start(limits)
-    earlier = read_limit_uses(reader.connection, number, window_start) if number is not None else None
-    newcomers = count_newcomers(reader.connection, number, window_start) if number is not None else 0
+    earlier = store_read.read_limit_uses(reader.connection, number, window_start) if number is not None else None
+    newcomers = store_read.count_newcomers(reader.connection, number, window_start) if number is not None else 0
     limit_rules = build_limit_rules(roster_settings.customer, rostering, limits, earlier, origins)
     rules = build_roster_rules(
         rostering,
@@ -222,21 +199,23 @@ def _is_doubtful(snapshot: Snapshot, gates: GateResult) -> bool:
     return any(whole or finding.holds_everything for finding in gates.findings)
 
 
-def _exclude_erased(reader: Reader, known: StoredRoster, snapshot: Snapshot) -> ErasureResult:
+def _exclude_erased(reader: store_read.Reader, known: StoredRoster, snapshot: Snapshot) -> ErasureResult:
     """Return the snapshot without erased people, except those whose erasure was lifted."""
     if known.customer_number is None or not reader.has_erased_people(known.customer_number):
         return exclude_erased_people(snapshot, pl.Series("key", [], dtype=pl.String))
-    keys = filter_erased_keys(reader.connection, reader.key, known.customer_number, list_named_people(snapshot))
+    keys = store_read.filter_erased_keys(
+        reader.connection, reader.key, known.customer_number, list_named_people(snapshot)
+    )
     active = known.live.users.filter(~pl.col("tombstoned"))["sourced_id"].drop_nulls()
     return exclude_erased_people(snapshot, keys.filter(~keys.is_in(active.implode())))
 
 
-def _read_earlier_sessions(reader: Reader, customer_number: CustomerNumber | None) -> pl.DataFrame:
+def _read_earlier_sessions(reader: store_read.Reader, customer_number: CustomerNumber | None) -> pl.DataFrame:
     sessions = reader.load_snapshot_part(customer_number, "sessions") if customer_number is not None else None
     return make_empty_sessions() if sessions is None else sessions
 
 
-def _read_last_roster(reader: Reader, customer_number: CustomerNumber | None) -> LastRoster | None:
+def _read_last_roster(reader: store_read.Reader, customer_number: CustomerNumber | None) -> LastRoster | None:
     source = reader.read_last_source(customer_number) if customer_number is not None else None
     if source is None:
         return None
@@ -244,8 +223,8 @@ def _read_last_roster(reader: Reader, customer_number: CustomerNumber | None) ->
     return LastRoster(
         sha256=source.sha256,
         fetched_at=source.fetched_at,
-        rows=count_source_rows(source.rows, facts),
-        facts=parse_source_facts(facts),
+        rows=snapshots.count_source_rows(source.rows, facts),
+        facts=snapshots.parse_source_facts(facts),
         roots=tuple(facts.get("roots", ())),
         match_with=facts.get("match_with"),
     )
@@ -259,10 +238,10 @@ def _build_facts(
     match_with: the earlier setting while a change of it holds people. last_full_at: moment of the last full fetch
     before this one."""
     return {
-        SOURCE: build_source_record(snapshot, kept),
+        snapshots.SOURCE: snapshots.build_source_record(snapshot, kept),
         "roots": list(list_root_orgs(snapshot)),
         "match_with": match_with,
-        FULL_ROSTER_AT: find_full_roster_time(snapshot, last_full_at),
+        snapshots.FULL_ROSTER_AT: snapshots.find_full_roster_time(snapshot, last_full_at),
     }
 
 
@@ -290,24 +269,26 @@ def summarize_source(snapshot: Snapshot, freshness: Freshness) -> SourceSummary:
     )
 
 
-def _add_open_enrollments(reader: Reader, known: StoredRoster, unsettled: OpenEnrollments) -> LiveRoster:
+def _add_open_enrollments(reader: store_read.Reader, known: StoredRoster, unsettled: OpenEnrollments) -> LiveRoster:
     """Return the roster with its open enrollments, and others that have the sourcedId of an open row of the file."""
     if known.customer_number is None:
         return known.live
     columns = list(make_empty_live_frame(Kind.ENROLLMENT).columns)
     enrollments = pl.concat(
         [
-            read_enrollments_by_id(reader.connection, known.customer_number, unsettled.live_ids).select(columns),
-            read_enrollments_by_key(reader.connection, known.customer_number, unsettled.desired["sourced_id"]).select(
+            store_read.read_enrollments_by_id(reader.connection, known.customer_number, unsettled.live_ids).select(
                 columns
             ),
+            store_read.read_enrollments_by_key(
+                reader.connection, known.customer_number, unsettled.desired["sourced_id"]
+            ).select(columns),
         ]
     ).unique("id", keep="first", maintain_order=True)
     return replace(known.live, enrollments=enrollments)
 
 
 def count_decision_impact(
-    reader: Reader, customer_number: CustomerNumber | None, live: LiveRoster, decision: RosterDecision
+    reader: store_read.Reader, customer_number: CustomerNumber | None, live: LiveRoster, decision: RosterDecision
 ) -> Impact:
     """Count the impact of every row that is removed or gets a new ID."""
 
@@ -324,19 +305,22 @@ def count_decision_impact(
 
 
 def count_impact(
-    reader: Reader, customer_number: CustomerNumber | None, live: LiveRoster, ids_by_kind: Mapping[Kind, pl.Series]
+    reader: store_read.Reader,
+    customer_number: CustomerNumber | None,
+    live: LiveRoster,
+    ids_by_kind: Mapping[Kind, pl.Series],
 ) -> Impact:
     """Count the rows that belong to the given people, classes and orgs."""
     people, classes, orgs = (ids_by_kind[kind] for kind in (Kind.USER, Kind.CLASS, Kind.ORG))
     if customer_number is None or not (people.len() or classes.len() or orgs.len()):
         return _build_empty_impact()
-    assignments = read_assignments(reader.connection, customer_number)
+    assignments = store_read.read_assignments(reader.connection, customer_number)
 
     def assigned(column: str) -> pl.DataFrame:
         return assignments.group_by(pl.col(column).alias("id")).agg(pl.len().cast(pl.Int64).alias("assignments"))
 
-    by_account = count_enrollments(reader.connection, customer_number, "account_id", people)
-    by_class = count_enrollments(reader.connection, customer_number, "class_id", classes)
+    by_account = store_read.count_enrollments(reader.connection, customer_number, "account_id", people)
+    by_class = store_read.count_enrollments(reader.connection, customer_number, "class_id", classes)
     facts = live.users.select(
         "id", pl.col("lti_links").cast(pl.Int64), pl.col("has_password").cast(pl.Boolean).alias("password")
     )

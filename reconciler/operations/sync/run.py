@@ -26,15 +26,7 @@ from reconciler.network.politeness import HostThrottle
 from reconciler.oneroster.sources import FetchRequest, PreviousRoster, Source, SourceBundle
 from reconciler.operations import interruption
 from reconciler.operations.failure import UNEXPECTED_EXCEPTIONS, report_unexpected_error
-from reconciler.operations.fetch.fetching import (
-    WINDOW,
-    FetchPool,
-    ProgressFactory,
-    create_host_throttle,
-    create_source,
-    make_silent_progress,
-    open_fetch_pool,
-)
+from reconciler.operations.fetch import fetching
 from reconciler.operations.fetch.fresh import close_fetched_stream
 from reconciler.operations.fetch.snapshots import read_earlier_roster
 from reconciler.operations.notify.deliver import read_signing_secret
@@ -104,7 +96,7 @@ class SyncRequest:
     #: ids; empty for all with an automatic frequency
     customers: tuple[CustomerId, ...] = ()
     due_only: bool = False
-    progress_factory: ProgressFactory = make_silent_progress
+    progress_factory: fetching.ProgressFactory = fetching.make_silent_progress
     #: seconds to wait for another apply of a customer
     lock_timeout: float = 0.0
 
@@ -156,7 +148,7 @@ def sync_customers(
         for each in selection.unreadable:
             run.add_result(run.record_unreadable(each))
         if selection.candidates:
-            with open_fetch_pool() as pool:
+            with fetching.open_fetch_pool() as pool:
                 run.run_fetches(selection.candidates, pool)
     return tuple(sorted(run.results, key=lambda result: result.id))
 
@@ -201,14 +193,17 @@ class _SyncJob:
         except Refusal as refusal:
             return _report_not_begun(name, refusal, due_only=self.request.due_only)
 
-    def run_fetches(self, candidates: tuple[SyncCandidate, ...], fetch_pool: FetchPool) -> None:
-        hosts = create_host_throttle(self.workspace)
+    def run_fetches(self, candidates: tuple[SyncCandidate, ...], fetch_pool: fetching.FetchPool) -> None:
+        hosts = fetching.create_host_throttle(self.workspace)
         per_host = self.workspace.repository.settings.network.fetches_per_host
         waiting = list(candidates)
         open_: dict[Future[SourceBundle | Refusal], _SyncInProgress] = {}
         try:
             while waiting or open_:
-                while len(open_) < WINDOW and (turn := _find_next_turn(waiting, open_.values(), per_host)) is not None:
+                while (
+                    len(open_) < fetching.WINDOW
+                    and (turn := _find_next_turn(waiting, open_.values(), per_host)) is not None
+                ):
                     one = self._begin_sync(waiting.pop(turn), hosts)
                     if one is not None:
                         open_[_start_fetch(one, fetch_pool)] = one
@@ -248,7 +243,7 @@ class _SyncJob:
             self.add_result(_report_not_begun(candidate.id, refusal, due_only=self.request.due_only))
             return None
         try:
-            source = create_source(
+            source = fetching.create_source(
                 add_applied_customers(self.workspace, [candidate.resolved]),
                 candidate.customer,
                 candidate.rostering,
@@ -381,7 +376,7 @@ def _log_result(finished: CustomerSyncResult) -> None:
     )
 
 
-def _start_fetch(current: _SyncInProgress, fetch_pool: FetchPool) -> Future[SourceBundle | Refusal]:
+def _start_fetch(current: _SyncInProgress, fetch_pool: fetching.FetchPool) -> Future[SourceBundle | Refusal]:
     assert current.source is not None
     return fetch_pool.start_fetch(current.candidate.id, current.source, current.request)
 

@@ -18,28 +18,13 @@ from reconciler.model.plan import CATALOG, CustomerPlan, Plan
 from reconciler.operations.plan.documents import CATALOG_NAME, find_taken_usernames
 from reconciler.operations.plan.roster import count_decision_impact, read_stored_roster
 from reconciler.operations.plan.rules import build_limit_rules, clamp_limits, find_window_start
+from reconciler.operations.undo import remarks
 from reconciler.operations.undo.documents import DocumentUndo, plan_document_undo
-from reconciler.operations.undo.remarks import (
-    describe_moved_identities,
-    describe_skipped,
-    describe_undone_run,
-    warn_about_sources,
-)
 from reconciler.operations.workspace import Workspace
+from reconciler.planning import holds
 from reconciler.planning.customer_plan import PlannedRoster, build_customer_plan
 from reconciler.planning.decision import RosterDecision
 from reconciler.planning.frames import LiveRoster, add_roles, count_changes
-from reconciler.planning.holds import (
-    CLASSES,
-    ENROLLMENTS,
-    SCOPE_NARROWED,
-    USERS,
-    HoldInputs,
-    HoldState,
-    LimitRules,
-    hold_changes,
-    hold_merge_halves,
-)
 from reconciler.planning.plan_id import compute_plan_id
 from reconciler.planning.undo import SPARED_SCHEMA, EnrollmentUses, UndoResult, undo_roster
 from reconciler.store.read import (
@@ -56,7 +41,7 @@ from reconciler.store.read import (
 from reconciler.store.removal import find_purge_moment
 
 #: limits that apply to an undo: only those of removals, because restored values need no approval
-LIMITS = (USERS, SCOPE_NARROWED, CLASSES, ENROLLMENTS)
+LIMITS = (holds.USERS, holds.SCOPE_NARROWED, holds.CLASSES, holds.ENROLLMENTS)
 
 NO_LIMIT = 1 << 62
 
@@ -93,9 +78,9 @@ def _plan_catalog_undo(reader: Reader, run: RunRecord) -> CustomerPlan:
         undone.documents.build_planned(undone.changes),
         hold_key=reader.key.hold_key,
         diagnostics=[
-            describe_undone_run(run),
-            *describe_skipped(pl.DataFrame(schema=SPARED_SCHEMA), undone.skipped, 0, lambda kind, key: key),
-            *warn_about_sources(undone.changes, {}, has_roster_changes=False),
+            remarks.describe_undone_run(run),
+            *remarks.describe_skipped(pl.DataFrame(schema=SPARED_SCHEMA), undone.skipped, 0, lambda kind, key: key),
+            *remarks.warn_about_sources(undone.changes, {}, has_roster_changes=False),
         ],
     )
 
@@ -198,10 +183,10 @@ def _plan_documents(
 
 def _apply_undo_limits(
     workspace: Workspace, reader: Reader, record: CustomerRecord, live: LiveRoster, undone: UndoResult
-) -> HoldState:
+) -> holds.HoldState:
     """Hold the removals that exceed the limits last applied."""
     rules = _build_undo_limit_rules(workspace, reader, record)
-    state = hold_merge_halves(hold_changes(undone.changes, HoldInputs(live.users, live, rules)))
+    state = holds.hold_merge_halves(holds.hold_changes(undone.changes, holds.HoldInputs(live.users, live, rules)))
     counted = pl.col("limits").str.split(",").list.eval(pl.element().filter(pl.element().is_in(LIMITS)))
     named = pl.when(counted.list.len() > 0).then(counted.list.join(","))
     return replace(
@@ -213,18 +198,18 @@ def _apply_undo_limits(
     )
 
 
-def _build_undo_limit_rules(workspace: Workspace, reader: Reader, record: CustomerRecord) -> LimitRules:
+def _build_undo_limit_rules(workspace: Workspace, reader: Reader, record: CustomerRecord) -> holds.LimitRules:
     customer = parse_customer_document(record.document)
     rostering = customer.rostering
     if not isinstance(rostering, OneRosterRostering):
-        return _limit_deletions_only(LimitRules())
+        return _limit_deletions_only(holds.LimitRules())
     limits, _ = clamp_limits(rostering.limits, workspace.repository.settings.policy.limits)
     earlier = read_limit_uses(reader.connection, record.id, find_window_start(limits))
     # Pre-approvals are for rosters, not for an undo.
     return _limit_deletions_only(replace(build_limit_rules(customer, rostering, limits, earlier), approvals=()))
 
 
-def _limit_deletions_only(rules: LimitRules) -> LimitRules:
+def _limit_deletions_only(rules: holds.LimitRules) -> holds.LimitRules:
     unlimited = replace(rules.thresholds.rekeys, percent=100, floor=NO_LIMIT)
     return replace(
         rules,
@@ -243,15 +228,15 @@ def _collect_diagnostics(
     key = workspace.store.key
     customer = documents.documents.wanted.get((Kind.CUSTOMER, documents.documents.customer))
     return [
-        describe_undone_run(run),
-        *describe_skipped(
+        remarks.describe_undone_run(run),
+        *remarks.describe_skipped(
             undone.spared_rows,
             documents.skipped,
             _count_lost_rows(run, undone),
             lambda kind, sourced_id: key.make_pseudonym(kind, record.slug, sourced_id),
         ),
-        *describe_moved_identities(count_moved_identities(reader.connection, record.id, run.id)),
-        *warn_about_sources(
+        *remarks.describe_moved_identities(count_moved_identities(reader.connection, record.id, run.id)),
+        *remarks.warn_about_sources(
             documents.changes, customer.document if customer else {}, has_roster_changes=bool(undone.changes)
         ),
     ]

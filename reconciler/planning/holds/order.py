@@ -8,13 +8,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from reconciler.model.kind import ROSTER_KINDS, Kind
+from reconciler.planning.holds import dependents
 from reconciler.planning.holds.delta_absence import hold_absent_in_delta
-from reconciler.planning.holds.dependents import (
-    hold_dependent_classes,
-    hold_dependent_enrollments,
-    hold_last_of_role,
-    hold_orgs_in_use,
-)
 from reconciler.planning.holds.gate_holds import hold_by_gates
 from reconciler.planning.holds.identity import hold_doubtful_identities
 from reconciler.planning.holds.limit_holds import count_limit_uses, hold_exceeding_rows, hold_for_unidentified_rows
@@ -74,22 +69,22 @@ HOLD_STEPS = (
     HoldStep(
         "last-of-role",
         "Comes after every rule that holds people directly: held people still fill their role.",
-        hold_last_of_role,
+        dependents.hold_last_of_role,
     ),
     HoldStep(
         "classes",
         "Comes when it is known which people stay: they keep their classes.",
-        hold_dependent_classes,
+        dependents.hold_dependent_classes,
     ),
     HoldStep(
         "enrollments",
         "Comes when it is known which people and classes wait: their enrollments wait with them.",
-        hold_dependent_enrollments,
+        dependents.hold_dependent_enrollments,
     ),
     HoldStep(
         "orgs",
         "Comes last: an org stays while a person, a class or another org that stays belongs to it.",
-        hold_orgs_in_use,
+        dependents.hold_orgs_in_use,
     ),
 )
 

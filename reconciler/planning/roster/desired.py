@@ -16,14 +16,7 @@ from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.roster import ROLE_SEPARATOR, AccountStatus, list_field_names
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, UNREADABLE, Snapshot
 from reconciler.planning.frames.fingerprint import compute_fingerprint
-from reconciler.planning.roster.placement import (
-    UnplacedRows,
-    describe_unplaced_orgs,
-    find_lost_orgs,
-    find_unplaced_rows,
-    has_other_districts,
-    report_schools_without_parent,
-)
+from reconciler.planning.roster import placement
 from reconciler.planning.roster.quarantine import build_quarantine_rows
 from reconciler.planning.roster.selection import RosterSelection, add_orgs_below, apply_selection, select_everything
 
@@ -121,7 +114,7 @@ def build_desired_roster(
         selects_by_classes=selection is not None and selection.classes is not None,
         quarantine=quarantine,
         diagnostics=(
-            *describe_unplaced_orgs(belonging.unplaced),
+            *placement.describe_unplaced_orgs(belonging.unplaced),
             *selected.diagnostics,
             *_warn_clashing_usernames(clashing),
         ),
@@ -139,7 +132,7 @@ class _BelongingRows:
     unplaced_orgs: pl.Series
     people_of_other_orgs: pl.Series
     #: rows of orgs that nothing shows to be the customer's or another's
-    unplaced: UnplacedRows
+    unplaced: placement.UnplacedRows
     #: rows that are not used, those of `unplaced` included
     quarantine: pl.DataFrame
 
@@ -157,7 +150,7 @@ def _find_belonging_rows(
     inside = pl.DataFrame({"org": orgs})
     roles = snapshot.roles if has_whole_file else snapshot.roles.join(inside, on="org", how="semi")
     users = snapshot.users.join(roles, left_on="sourced_id", right_on="user", how="semi")
-    unplaced = find_unplaced_rows(snapshot, client_partner_id, orgs)
+    unplaced = placement.find_unplaced_rows(snapshot, client_partner_id, orgs)
     _refuse_misplaced_people(snapshot, client_partner_id, users, unplaced)
     quarantine = pl.concat([snapshot.quarantine.select(list(QUARANTINE_SCHEMA)), unplaced.quarantine])
     classes, enrollments = snapshot.classes, snapshot.enrollments
@@ -179,19 +172,19 @@ def _find_belonging_rows(
 
 
 def _refuse_misplaced_people(
-    snapshot: Snapshot, client_partner_id: str, users: pl.DataFrame, unplaced: UnplacedRows
+    snapshot: Snapshot, client_partner_id: str, users: pl.DataFrame, unplaced: placement.UnplacedRows
 ) -> None:
     """Raise Refusal if nobody of the file belongs to the customer, or most of its people belong to nobody.
 
     In a file of several districts, unplaced schools may be another's: then only a customer without any school is
     refused. `users` are the customer's people."""
     if unplaced.people_count > users.height and (
-        not has_other_districts(snapshot, client_partner_id)
+        not placement.has_other_districts(snapshot, client_partner_id)
         or snapshot.roles.join(users, left_on="user", right_on="sourced_id", how="semi")
         .filter(pl.col("org") != client_partner_id)
         .is_empty()
     ):
-        raise Refusal([report_schools_without_parent(snapshot, client_partner_id, unplaced, users.height)])
+        raise Refusal([placement.report_schools_without_parent(snapshot, client_partner_id, unplaced, users.height)])
     if not users.height and (snapshot.users.height or not _has_quarantined(snapshot.quarantine, Kind.USER)):
         raise Refusal([_report_nobody(snapshot, client_partner_id)])
 
@@ -243,7 +236,7 @@ def _find_unplaced_orgs(snapshot: Snapshot, client_partner_id: str, known_orgs: 
     if known_orgs is None:
         return pl.Series("sourced_id", [], dtype=pl.String)
     quarantined = _list_quarantined_ids(snapshot.quarantine, Kind.ORG)
-    lost = find_lost_orgs(snapshot, client_partner_id)["sourced_id"]
+    lost = placement.find_lost_orgs(snapshot, client_partner_id)["sourced_id"]
     unplaced = pl.concat([quarantined.alias("sourced_id"), lost]).unique().sort()
     return unplaced.filter(unplaced.is_in(known_orgs.implode()))
 

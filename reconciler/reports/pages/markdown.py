@@ -21,15 +21,7 @@ from reconciler.reports.pages.markdown_text import (
     format_html_code,
     truncate_text,
 )
-from reconciler.reports.plan.entries import (
-    ACTION_VERBS,
-    ChangeEntry,
-    build_change_entry,
-    describe_missing_commits,
-    describe_outside_base,
-    format_origin,
-    format_short_commit,
-)
+from reconciler.reports.plan import entries
 from reconciler.reports.plan.folding import Fold
 from reconciler.reports.plan.overview import CustomerReport, PlanOverview, build_plan_overview
 from reconciler.reports.plan.people import Mask, PeopleVisibility
@@ -149,9 +141,9 @@ def render_plan_markdown(
         overview.headline,
         nobody=not overview.removes_people,
         base=plan.base,
-        commit=format_short_commit(plan.base) if plan.base else "",
-        missing=describe_missing_commits(plan.base) if plan.base else "",
-        elsewhere=describe_outside_base(plan.outside_base) if plan.outside_base else "",
+        commit=entries.format_short_commit(plan.base) if plan.base else "",
+        missing=entries.describe_missing_commits(plan.base) if plan.base else "",
+        elsewhere=entries.describe_outside_base(plan.outside_base) if plan.outside_base else "",
         shown_only=len(overview.shown_only),
         new_store=NEW_STORE if plan.store.is_new else "",
     )
@@ -277,7 +269,9 @@ class _CommentBuilder:
             words = row.protection.sentence if row.protection is not last else row.protection.replace("_", " ")
             last = row.protection
             rows.append(
-                _MarkdownRow(row.customers, partial(_load_macros().weakened_row, row, words, format_origin(row.origin)))
+                _MarkdownRow(
+                    row.customers, partial(_load_macros().weakened_row, row, words, entries.format_origin(row.origin))
+                )
             )
         return rows
 
@@ -315,7 +309,7 @@ class _CommentBuilder:
             )
             return
         for change in group.changes:
-            shown = build_change_entry(each.name, change)
+            shown = entries.build_change_entry(each.name, change)
             yield _MarkdownRow((each.name,), partial(_load_macros().removal_row, self.causes, shown, one))
 
     def _count_unlisted_removals(self) -> tuple[int, frozenset[str]]:
@@ -345,12 +339,12 @@ class _CommentBuilder:
         return [row for each in self.overview.folds for row in self._iterate_fold_rows(each)]
 
     def _iterate_fold_rows(self, each: Fold) -> Iterator[_MarkdownRow]:
-        verb, noun, where = ACTION_VERBS[each.action], NOUNS[each.kind][0], format_origin(each.origin)
+        verb, noun, where = entries.ACTION_VERBS[each.action], NOUNS[each.kind][0], entries.format_origin(each.origin)
         yield _MarkdownRow(each.customers, partial(_load_macros().fold_row, self.causes, verb, noun, each, where))
         for other in each.exceptions:
             yield _MarkdownRow(
                 (other.customer,),
-                partial(_load_macros().departing_row, self.causes, other, format_origin(other.origin)),
+                partial(_load_macros().departing_row, self.causes, other, entries.format_origin(other.origin)),
             )
 
     def _build_customer_section(self, each: CustomerReport) -> Section:
@@ -367,7 +361,7 @@ class _CommentBuilder:
             yield _MarkdownRow((each.name,), partial(_load_macros().counted_change_row, self.causes, many, words))
             return
         for change in group.changes:
-            shown = build_change_entry(each.name, change)
+            shown = entries.build_change_entry(each.name, change)
             for changed in shown.fields or (None,):
                 make = partial(
                     _load_macros().change_row, self.causes, shown, one, changed, _choose_cause(shown, changed)
@@ -393,7 +387,8 @@ class _CommentBuilder:
             return
         for change in group.changes:
             yield _MarkdownRow(
-                (each.name,), partial(_load_macros().new_row, self.causes, build_change_entry(each.name, change), one)
+                (each.name,),
+                partial(_load_macros().new_row, self.causes, entries.build_change_entry(each.name, change), one),
             )
 
     def _build_diagnostic_rows(self) -> list[_MarkdownRow]:
@@ -414,7 +409,7 @@ def _is_new(group: ChangeGroup) -> bool:
     return group.action is Action.CREATE
 
 
-def _choose_cause(entry: ChangeEntry, field: FieldChange | None) -> str:
+def _choose_cause(entry: entries.ChangeEntry, field: FieldChange | None) -> str:
     return (field and field.cause) or entry.cause or ""
 
 

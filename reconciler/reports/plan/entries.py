@@ -5,24 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
+from reconciler.model import change as changes
 from reconciler.model.cause import ChangeCause
-from reconciler.model.change import (
-    Action,
-    Adopt,
-    Change,
-    Conclude,
-    Create,
-    Delete,
-    FieldChange,
-    Move,
-    Rekey,
-    Restore,
-    Resume,
-    Suspend,
-    Update,
-    get_action,
-    get_former_key,
-)
 from reconciler.model.diagnostic import Span
 from reconciler.model.kind import Kind
 from reconciler.model.plan import GitBase, OutsideBase
@@ -36,16 +20,16 @@ from reconciler.reports.plan.wording import (
 )
 
 ACTION_VERBS = {
-    Action.DELETE: "remove",
-    Action.SUSPEND: "suspend",
-    Action.CONCLUDE: "conclude",
-    Action.REKEY: "new ID for",
-    Action.RESTORE: "restore",
-    Action.RESUME: "reactivate",
-    Action.ADOPT: "link",
-    Action.MOVE: "move",
-    Action.UPDATE: "update",
-    Action.CREATE: "add",
+    changes.Action.DELETE: "remove",
+    changes.Action.SUSPEND: "suspend",
+    changes.Action.CONCLUDE: "conclude",
+    changes.Action.REKEY: "new ID for",
+    changes.Action.RESTORE: "restore",
+    changes.Action.RESUME: "reactivate",
+    changes.Action.ADOPT: "link",
+    changes.Action.MOVE: "move",
+    changes.Action.UPDATE: "update",
+    changes.Action.CREATE: "add",
 }
 
 
@@ -53,7 +37,7 @@ ACTION_VERBS = {
 class ChangeEntry:
     #: customer as it is shown
     customer: str
-    action: Action
+    action: changes.Action
     kind: Kind
     verb: str
     key: str
@@ -69,37 +53,37 @@ class ChangeEntry:
     place: str
     held: bool
     cause: ChangeCause | None
-    fields: tuple[FieldChange, ...]
+    fields: tuple[changes.FieldChange, ...]
 
 
-def build_change_entry(customer: str, change: Change) -> ChangeEntry:
+def build_change_entry(customer: str, change: changes.Change) -> ChangeEntry:
     """Return the row of a change. customer: as it is shown."""
     notes: tuple[str, ...]
     former = ""
     match change:
-        case Delete(into=str(into)):
+        case changes.Delete(into=str(into)):
             notes = (f"into {into}", describe_impact(change.kind, change.impact))
-        case Delete() | Suspend() | Conclude():
+        case changes.Delete() | changes.Suspend() | changes.Conclude():
             notes = (describe_impact(change.kind, change.impact),)
-        case Rekey():
+        case changes.Rekey():
             notes, former = (describe_match(change.same), describe_kept_properties(change.impact)), change.former_key
-        case Adopt():
+        case changes.Adopt():
             notes = (
                 describe_match(change.same),
                 describe_manager(change.manager),
                 describe_kept_properties(change.impact),
             )
-        case Update() | Restore():
+        case changes.Update() | changes.Restore():
             notes, former = (), change.former_key or ""
-        case Create() | Resume() | Move():
+        case changes.Create() | changes.Resume() | changes.Move():
             notes = ()
         case _:
             assert_never(change)
     return ChangeEntry(
         customer=customer,
-        action=get_action(change),
+        action=changes.get_action(change),
         kind=change.kind,
-        verb=ACTION_VERBS[get_action(change)],
+        verb=ACTION_VERBS[changes.get_action(change)],
         key=change.key,
         former=former,
         label="" if change.label == change.key else change.label,
@@ -109,7 +93,7 @@ def build_change_entry(customer: str, change: Change) -> ChangeEntry:
         held=change.held,
         cause=change.cause,
         # The column of keys shows the ID of a renamed document.
-        fields=tuple(field for field in change.fields if not get_former_key(change) or field.path != "id"),
+        fields=tuple(field for field in change.fields if not changes.get_former_key(change) or field.path != "id"),
     )
 
 

@@ -7,35 +7,10 @@ from typing import TypeAlias, assert_never
 
 import orjson
 
-from reconciler.model.change import (
-    Action,
-    Adopt,
-    Change,
-    Conclude,
-    Create,
-    Delete,
-    FieldChange,
-    Move,
-    Rekey,
-    Restore,
-    Resume,
-    Suspend,
-    Update,
-    get_action,
-)
+from reconciler.model import change as changes
+from reconciler.model import plan as plans
 from reconciler.model.diagnostic import Diagnostic, Span
 from reconciler.model.kind import Kind
-from reconciler.model.plan import (
-    FORMAT_VERSION,
-    ActionCounts,
-    CustomerPlan,
-    GitBase,
-    Hold,
-    LimitUse,
-    OutsideBase,
-    Plan,
-    SourceSummary,
-)
 from reconciler.model.roster import AccountManager
 from reconciler.model.weakening import Weakening
 from reconciler.reports.plan.people import CustomerView, Mask, PeopleVisibility
@@ -45,25 +20,25 @@ Document: TypeAlias = dict[str, object]
 
 #: order of the numbers in `summary` and `counts`
 COUNT_ORDER = (
-    Action.DELETE,
-    Action.SUSPEND,
-    Action.RESUME,
-    Action.CONCLUDE,
-    Action.REKEY,
-    Action.RESTORE,
-    Action.ADOPT,
-    Action.MOVE,
-    Action.UPDATE,
-    Action.CREATE,
+    changes.Action.DELETE,
+    changes.Action.SUSPEND,
+    changes.Action.RESUME,
+    changes.Action.CONCLUDE,
+    changes.Action.REKEY,
+    changes.Action.RESTORE,
+    changes.Action.ADOPT,
+    changes.Action.MOVE,
+    changes.Action.UPDATE,
+    changes.Action.CREATE,
 )
 
 
-def render_plan_json(plan: Plan, people: PeopleVisibility, mask: Mask, rows: int = 1000) -> str:
+def render_plan_json(plan: plans.Plan, people: PeopleVisibility, mask: Mask, rows: int = 1000) -> str:
     """Return JSON with a newline at its end.
 
     rows: the most changes to list per customer, kind and action; deletions are always listed, except enrollments."""
     document: Document = {
-        "format_version": FORMAT_VERSION,
+        "format_version": plans.FORMAT_VERSION,
         "plan_id": plan.plan_id,
         "created_at": plan.created_at,
         "tool_version": plan.tool_version,
@@ -98,7 +73,7 @@ def _convert_to_plain(value: object) -> object:
     raise TypeError(f"no JSON for a {type(value).__name__}")
 
 
-def _build_summary(plan: Plan) -> Document:
+def _build_summary(plan: plans.Plan) -> Document:
     each = [counts for customer in plan.customers for counts in customer.counts.values()]
     return {
         **{action.value: sum(counts[action] for counts in each) for action in COUNT_ORDER},
@@ -109,11 +84,11 @@ def _build_summary(plan: Plan) -> Document:
     }
 
 
-def _build_base(base: GitBase) -> Document:
+def _build_base(base: plans.GitBase) -> Document:
     return {"ref": base.ref, "commit": base.commit, "missing_commits": base.missing_commits}
 
 
-def _build_outside_base(outside_base: OutsideBase) -> Document:
+def _build_outside_base(outside_base: plans.OutsideBase) -> Document:
     return {"pending": outside_base.pending, "drifted": outside_base.drifted, "failed": outside_base.failed}
 
 
@@ -131,7 +106,7 @@ def _build_weakening(weakening: Weakening) -> Document:
     }
 
 
-def _build_customer(customer: CustomerPlan, view: CustomerView, rows: int) -> Document:
+def _build_customer(customer: plans.CustomerPlan, view: CustomerView, rows: int) -> Document:
     listed = group_changes(customer, view, rows)
     return {
         "id": customer.id,
@@ -152,7 +127,7 @@ def _build_customer(customer: CustomerPlan, view: CustomerView, rows: int) -> Do
     }
 
 
-def _build_source(source: SourceSummary) -> Document:
+def _build_source(source: plans.SourceSummary) -> Document:
     return {
         "type": source.type,
         "freshness": source.freshness,
@@ -163,7 +138,7 @@ def _build_source(source: SourceSummary) -> Document:
     }
 
 
-def _build_hold(hold: Hold) -> Document:
+def _build_hold(hold: plans.Hold) -> Document:
     return {"id": hold.id, "people": hold.people, "rows": hold.rows}
 
 
@@ -180,11 +155,11 @@ def build_diagnostic_document(diagnostic: Diagnostic) -> Document:
     }
 
 
-def _has_numbers(counts: ActionCounts) -> bool:
+def _has_numbers(counts: plans.ActionCounts) -> bool:
     return bool(counts.changes or counts.unchanged or counts.quarantined or counts.held)
 
 
-def _build_counts(counts: ActionCounts) -> Document:
+def _build_counts(counts: plans.ActionCounts) -> Document:
     return {
         **{action.value: counts[action] for action in COUNT_ORDER},
         "unchanged": counts.unchanged,
@@ -193,7 +168,7 @@ def _build_counts(counts: ActionCounts) -> Document:
     }
 
 
-def _build_limit(limit: LimitUse) -> Document:
+def _build_limit(limit: plans.LimitUse) -> Document:
     return {
         "kind": limit.kind,
         "action": limit.action,
@@ -207,11 +182,11 @@ def _build_limit(limit: LimitUse) -> Document:
     }
 
 
-def _build_change(change: Change) -> Document:
+def _build_change(change: changes.Change) -> Document:
     origin = change.origin
-    into = {"into": change.into} if isinstance(change, Delete) and change.into else {}
+    into = {"into": change.into} if isinstance(change, changes.Delete) and change.into else {}
     return {
-        "action": get_action(change),
+        "action": changes.get_action(change),
         "kind": change.kind,
         "key": change.key,
         "label": change.label,
@@ -228,16 +203,25 @@ def _build_change(change: Change) -> Document:
     }
 
 
-def _list_all_fields(change: Change) -> tuple[FieldChange, ...]:
+def _list_all_fields(change: changes.Change) -> tuple[changes.FieldChange, ...]:
     """Return the changed fields, with the sourcedId of a rekey and the manager of an adoption."""
     match change:
-        case Rekey():
-            return (FieldChange("sourced_id", change.former_key, change.key), *change.fields)
-        case Adopt():
+        case changes.Rekey():
+            return (changes.FieldChange("sourced_id", change.former_key, change.key), *change.fields)
+        case changes.Adopt():
             if change.manager != AccountManager.LTI:
                 return change.fields
-            return (FieldChange("managed_by", change.manager, AccountManager.ROSTER.value), *change.fields)
-        case Create() | Update() | Delete() | Restore() | Suspend() | Resume() | Conclude() | Move():
+            return (changes.FieldChange("managed_by", change.manager, AccountManager.ROSTER.value), *change.fields)
+        case (
+            changes.Create()
+            | changes.Update()
+            | changes.Delete()
+            | changes.Restore()
+            | changes.Suspend()
+            | changes.Resume()
+            | changes.Conclude()
+            | changes.Move()
+        ):
             return change.fields
         case _:
             assert_never(change)

@@ -9,23 +9,7 @@ from typing import assert_never
 import polars as pl
 from rich.cells import cell_len
 
-from reconciler.model.change import (
-    Action,
-    Adopt,
-    Change,
-    Conclude,
-    Create,
-    Delete,
-    FieldChange,
-    Move,
-    Rekey,
-    Restore,
-    Resume,
-    Suspend,
-    Update,
-    get_action,
-    get_former_key,
-)
+from reconciler.model import change as changes
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import CustomerPlan
 from reconciler.model.reason import Reason
@@ -54,16 +38,16 @@ from reconciler.reports.plan.wording import (
 # One change as a line of a terminal table.
 
 MARKS = {
-    Action.DELETE: "-",
-    Action.SUSPEND: "-",
-    Action.CONCLUDE: "-",
-    Action.REKEY: ">",
-    Action.RESTORE: "+",
-    Action.RESUME: "+",
-    Action.ADOPT: ">",
-    Action.MOVE: ">",
-    Action.UPDATE: "~",
-    Action.CREATE: "+",
+    changes.Action.DELETE: "-",
+    changes.Action.SUSPEND: "-",
+    changes.Action.CONCLUDE: "-",
+    changes.Action.REKEY: ">",
+    changes.Action.RESTORE: "+",
+    changes.Action.RESUME: "+",
+    changes.Action.ADOPT: ">",
+    changes.Action.MOVE: ">",
+    changes.Action.UPDATE: "~",
+    changes.Action.CREATE: "+",
 }
 
 
@@ -83,24 +67,24 @@ class TableLine:
     cause: str = ""
 
 
-def build_table_line(change: Change) -> TableLine:
-    former = get_former_key(change)
+def build_table_line(change: changes.Change) -> TableLine:
+    former = changes.get_former_key(change)
     fields = tuple(_format_field(field, change) for field in change.fields if former is None or field.path != "id")
     reason = describe_reason(change.reason, change.origin, former)
     match change:
-        case Delete(into=str(into)):
+        case changes.Delete(into=str(into)):
             return _create_line(
                 change,
                 f"merged into {into}",
                 (*_omit_empty(describe_impact(change.kind, change.impact)), *_omit_empty(reason)),
             )
-        case Delete():
+        case changes.Delete():
             return _create_line(change, reason, _omit_empty(describe_impact(change.kind, change.impact)))
-        case Suspend():
+        case changes.Suspend():
             return _create_line(change, f"suspend: {reason}", _omit_empty(describe_impact(change.kind, change.impact)))
-        case Conclude():
+        case changes.Conclude():
             return _create_line(change, f"conclude: {reason}", _omit_empty(describe_impact(change.kind, change.impact)))
-        case Rekey():
+        case changes.Rekey():
             moved = f"{clean_text(change.former_key)} → {clean_text(change.key)}"
             return replace(
                 _create_line(
@@ -108,34 +92,34 @@ def build_table_line(change: Change) -> TableLine:
                 ),
                 key=moved,
             )
-        case Adopt():
+        case changes.Adopt():
             details = (describe_manager(change.manager), *_omit_empty(describe_kept_properties(change.impact)), *fields)
             return _create_line(change, describe_match(change.same), details)
-        case Move():
+        case changes.Move():
             return _create_line(change, reason, fields)
-        case Restore():
+        case changes.Restore():
             return _create_line(change, reason, fields)
-        case Resume():
+        case changes.Resume():
             return _create_line(change, reason, fields)
-        case Update():
+        case changes.Update():
             return _create_line(change, reason, fields)
-        case Create():
+        case changes.Create():
             return _create_line(change, reason, ())
         case _:
             assert_never(change)
 
 
-def _create_line(change: Change, note: str, details: tuple[str, ...]) -> TableLine:
+def _create_line(change: changes.Change, note: str, details: tuple[str, ...]) -> TableLine:
     """Create a line without the label of a customer, which the header shows, and of a masked person."""
     unnamed = change.kind is Kind.CUSTOMER or change.label == change.key
     label = "" if unnamed else clean_text(change.label)
-    mark = MARKS[get_action(change)]
+    mark = MARKS[changes.get_action(change)]
     return TableLine(
         mark, change.kind, clean_text(change.key), label, clean_text(note), change.held, details, change.cause or ""
     )
 
 
-def _format_field(field: FieldChange, change: Change) -> str:
+def _format_field(field: changes.FieldChange, change: changes.Change) -> str:
     """Return a changed field, with its cause if that differs from the change's."""
     words = format_field_change(field)
     return f"{words} ({field.cause})" if field.cause and field.cause != change.cause else words
@@ -179,7 +163,7 @@ def format_change_table(customer: CustomerPlan, groups: Iterable[ChangeGroup], l
 
 def is_counted(group: ChangeGroup) -> bool:
     """Return whether a report shows only the number of a group: enrollments and rows that a roster adds."""
-    added = group.action is Action.CREATE and group.kind not in DECLARED_KINDS
+    added = group.action is changes.Action.CREATE and group.kind not in DECLARED_KINDS
     return added or group.kind is Kind.ENROLLMENT
 
 
@@ -250,7 +234,7 @@ def _format_counted_lines(
     kind = pad_to_width(group.kind, columns.kind)
     text += _format_cause_counts(mine) if layout.causes else ""
     lines = [f"{_format_mark(MARKS[group.action], layout.paint)} {kind}{_GAP}{text}{layout.paint.format_held(held)}"]
-    if group.action is Action.DELETE:
+    if group.action is changes.Action.DELETE:
         return lines
     for first in map(build_table_line, group.changes[:1]):
         name = first.label if group.kind is Kind.ENROLLMENT else f"{first.key} {first.label}".rstrip()
@@ -275,7 +259,7 @@ def _format_count(rows: pl.DataFrame, group: ChangeGroup) -> str:
 def _describe_breakdown(rows: pl.DataFrame, group: ChangeGroup) -> str:
     if group.kind is Kind.USER:
         return f": {_format_role_counts(rows)}"
-    if group.kind is Kind.ENROLLMENT and group.action is Action.DELETE:
+    if group.kind is Kind.ENROLLMENT and group.action is changes.Action.DELETE:
         return _describe_dependents(rows)
     return ""
 

@@ -10,6 +10,7 @@ from reconciler.model.diagnostic import Span
 from reconciler.model.ids import HoldId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOG, CustomerPlan, Freshness, Outcome, Plan, SourceSummary
+from reconciler.reports.plan import wording
 from reconciler.reports.plan.entries import describe_missing_commits, describe_outside_base, format_short_commit
 from reconciler.reports.plan.folding import Fold
 from reconciler.reports.plan.overview import REMOVAL_ACTIONS, CustomerReport, build_plan_overview
@@ -19,17 +20,6 @@ from reconciler.reports.plan.remarks import format_diagnostic_lines, format_limi
 from reconciler.reports.plan.rows import ChangeGroup
 from reconciler.reports.plan.tables import MARKS, format_change_table
 from reconciler.reports.plan.terminal import Paint, TerminalLayout, clean_text, pad_to_width, wrap_lines
-from reconciler.reports.plan.wording import (
-    ACTION_PHRASES,
-    NEW_STORE,
-    describe_source,
-    format_count,
-    format_field_change,
-    format_from_to,
-    format_kind_count,
-    format_moment,
-    format_names,
-)
 
 # One customer on a terminal: header, hold, removals, other changes, remarks.
 
@@ -124,17 +114,17 @@ def _format_header(customer: CustomerPlan, layout: TerminalLayout) -> list[str]:
 
 
 def _format_source(source: SourceSummary, layout: TerminalLayout) -> str:
-    *parts, last = describe_source(source, layout.now)
+    *parts, last = wording.describe_source(source, layout.now)
     return " · ".join([*parts, last if source.complete else layout.paint.format_red(last)])
 
 
 def _format_unchanged(customer: CustomerPlan, layout: TerminalLayout) -> str:
     known = []
     if Kind.USER in customer.counts:
-        known.append(format_kind_count(customer.counts[Kind.USER].unchanged, Kind.USER))
+        known.append(wording.format_kind_count(customer.counts[Kind.USER].unchanged, Kind.USER))
     if customer.source:
         roster = "last good roster" if customer.source.freshness is Freshness.LAST else "roster"
-        known.append(f"{roster} of {format_moment(customer.source.fetched_at)}")
+        known.append(f"{roster} of {wording.format_moment(customer.source.fetched_at)}")
     aside = f" ({', '.join(known)})" if known else ""
     return f"{layout.paint.format_bold(_format_name(customer))}: nothing to change{aside}."
 
@@ -145,9 +135,9 @@ def _format_hold(customer: CustomerPlan, layout: TerminalLayout) -> list[str]:
     later += [f"      {clean_text(cause)}" for cause in customer.would_hold]
     if hold is None:
         return later
-    size = format_count(hold.rows, "change", "changes")
+    size = wording.format_count(hold.rows, "change", "changes")
     if hold.people:
-        size = f"{format_kind_count(hold.people, Kind.USER)}, {size} in all"
+        size = f"{wording.format_kind_count(hold.people, Kind.USER)}, {size} in all"
     lines = [f"{layout.paint.format_held('HELD')}  {layout.paint.format_bold(clean_text(hold.id))}  {size}"]
     lines += [f"      {clean_text(cause)}" for cause in hold.causes]
     if hold.id in layout.approvals:
@@ -198,12 +188,12 @@ def format_weakened_lines(rows: Sequence[WeakeningRow], layout: TerminalLayout) 
 def _describe_owners(row: WeakeningRow) -> str:
     who = clean_text(", ".join(row.customers)) or "reconciler.yaml"
     if len(row.customers) > 1:
-        who = f"{format_kind_count(len(row.customers), Kind.CUSTOMER)}: {clean_text(format_names(row.customers))}"
+        who = f"{wording.format_kind_count(len(row.customers), Kind.CUSTOMER)}: {clean_text(wording.format_names(row.customers))}"
     return f"{who}{f', {clean_text(row.key)}' if row.key else ''}"
 
 
 def _format_setting(row: WeakeningRow) -> str:
-    return f"{clean_text(row.path)} {format_from_to(row.before, row.after)}{_format_place(row.origin)}"
+    return f"{clean_text(row.path)} {wording.format_from_to(row.before, row.after)}{_format_place(row.origin)}"
 
 
 def format_fold_lines(folds: Sequence[Fold], layout: TerminalLayout) -> list[str]:
@@ -220,29 +210,29 @@ def format_fold_lines(folds: Sequence[Fold], layout: TerminalLayout) -> list[str
 
 def _format_fold(fold: Fold, layout: TerminalLayout) -> Iterable[str]:
     what = (
-        f"{fold.kind}  {format_field_change(fold.field)}"
+        f"{fold.kind}  {wording.format_field_change(fold.field)}"
         if fold.field
-        else f"{fold.kind}  {ACTION_PHRASES[fold.action]}"
+        else f"{fold.kind}  {wording.ACTION_PHRASES[fold.action]}"
     )
     cause = f"  {fold.cause}" if layout.causes and fold.cause else ""
     yield (
         f"{layout.paint.format_yellow(MARKS[fold.action])} "
         f"{what}{cause}{_format_place(fold.origin, other_places=fold.other_places)}"
     )
-    which = f"{format_kind_count(len(fold.customers), Kind.CUSTOMER)}: {clean_text(format_names(fold.customers))}"
+    which = f"{wording.format_kind_count(len(fold.customers), Kind.CUSTOMER)}: {clean_text(wording.format_names(fold.customers))}"
     if fold.things != len(fold.customers):
-        which = f"{format_kind_count(fold.things, fold.kind)} of {which}"
+        which = f"{wording.format_kind_count(fold.things, fold.kind)} of {which}"
     yield f"{_INDENT * 2}{which}"
     for each in fold.exceptions:
         key = "" if each.key == each.customer else f" {clean_text(each.key)}"
-        values = format_from_to(each.field.before, each.field.after)
+        values = wording.format_from_to(each.field.before, each.field.after)
         yield f"{_INDENT * 2}otherwise: {clean_text(each.customer)}{key} {values}{_format_place(each.origin)}"
 
 
 def _format_place(origin: Span | None, other_places: int = 0) -> str:
     if origin is None:
         return ""
-    more = f" and {format_count(other_places, 'other place', 'other places')}" if other_places else ""
+    more = f" and {wording.format_count(other_places, 'other place', 'other places')}" if other_places else ""
     return f", {clean_text(str(Span(origin.file, origin.line)))}{more}"
 
 
@@ -328,7 +318,7 @@ def _format_quiet_customers(customers: Sequence[CustomerReport], layout: Termina
     ]
     more = len(plain) - layout.rows
     if more > 0:
-        lines.append(f"… {format_count(more, 'more customer', 'more customers')} with nothing to change")
+        lines.append(f"… {wording.format_count(more, 'more customer', 'more customers')} with nothing to change")
     yield lines
 
 
@@ -342,7 +332,7 @@ def _explain_marks(customers: Sequence[CustomerReport]) -> str:
 
 
 def _describe_new_store(plan: Plan) -> list[str]:
-    return [NEW_STORE] if plan.store.is_new else []
+    return [wording.NEW_STORE] if plan.store.is_new else []
 
 
 def _describe_base(plan: Plan) -> list[str]:

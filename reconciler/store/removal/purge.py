@@ -12,18 +12,9 @@ from reconciler.model.plan import CATALOG
 from reconciler.store.database.connection import Connection
 from reconciler.store.database.lock import lock_customer
 from reconciler.store.open import Store
+from reconciler.store.removal import rows
 from reconciler.store.removal.certificates import Certificate, CertificateKind, issue_certificate
 from reconciler.store.removal.retention import DeletionSpan, RetentionCounts, find_expired_rows
-from reconciler.store.removal.rows import (
-    CUSTOMER_TARGETS,
-    ROW_TARGETS,
-    RowCounts,
-    count_rows,
-    delete_run_effects,
-    preserve_write_counters,
-    remove_rows,
-    stage_doomed_ids,
-)
 from reconciler.store.removal.volatile import count_volatile_rows, enable_secure_delete, remove_volatile_rows
 from reconciler.store.sync.held_plans import count_held_plans, delete_held_plans
 
@@ -56,7 +47,7 @@ def build_purge_preview(store: Store, slug: CustomerId, cut: Moment, *, is_confi
         customer, removed_at = _find_customer(connection, slug)
         if removed_at is not None and removed_at < cut and not is_configured:
             accounts = _list_accounts(connection, customer)
-            counts = count_rows(connection, CUSTOMER_TARGETS, {"customer": customer})
+            counts = rows.count_rows(connection, rows.CUSTOMER_TARGETS, {"customer": customer})
             people = connection.fetch_scalar(
                 "SELECT count(*) FROM accounts WHERE customer_id = :customer AND tombstoned_at IS NULL",
                 {"customer": customer},
@@ -64,8 +55,8 @@ def build_purge_preview(store: Store, slug: CustomerId, cut: Moment, *, is_confi
             counts |= count_volatile_rows(store, accounts)
             return PurgePreview(counts, {}, RetentionCounts(), removed_at, int(people))
         expired = find_expired_rows(connection, store, customer, cut)
-        with stage_doomed_ids(connection, expired.ids):
-            counts = count_rows(connection, ROW_TARGETS, {})
+        with rows.stage_doomed_ids(connection, expired.ids):
+            counts = rows.count_rows(connection, rows.ROW_TARGETS, {})
         counts |= count_volatile_rows(store, expired.ids.get("accounts", pl.Series([], dtype=pl.Int64)))
         if customer is not None and (plans := count_held_plans(connection, customer, cut)):
             counts[HELD_PLANS] = plans
@@ -103,25 +94,25 @@ def purge_customer(
             return issue_certificate(connection, store.key, certificate)
 
 
-def remove_customer_rows(connection: Connection, store: Store, customer_number: CustomerNumber) -> RowCounts:
+def remove_customer_rows(connection: Connection, store: Store, customer_number: CustomerNumber) -> rows.RowCounts:
     """Delete all rows of a customer, active or not, and return their numbers by table. Call inside a write
     transaction.
     """
     volatile = remove_volatile_rows(store, _list_accounts(connection, customer_number))
-    return remove_rows(connection, CUSTOMER_TARGETS, {"customer": customer_number}) | volatile
+    return rows.remove_rows(connection, rows.CUSTOMER_TARGETS, {"customer": customer_number}) | volatile
 
 
 def _remove_expired_rows(
     connection: Connection, store: Store, customer_number: CustomerNumber | None, cut: Moment
-) -> RowCounts:
+) -> rows.RowCounts:
     expired = find_expired_rows(connection, store, customer_number, cut)
     volatile = remove_volatile_rows(store, expired.ids.get("accounts", pl.Series([], dtype=pl.Int64)))
     plans = 0
     if customer_number is not None:
         plans = delete_held_plans(connection, customer_number, cutoff=cut)
-        delete_run_effects(connection, customer_number, cutoff=cut)
-    with preserve_write_counters(connection, customer_number), stage_doomed_ids(connection, expired.ids):
-        return remove_rows(connection, ROW_TARGETS, {}) | volatile | ({HELD_PLANS: plans} if plans else {})
+        rows.delete_run_effects(connection, customer_number, cutoff=cut)
+    with rows.preserve_write_counters(connection, customer_number), rows.stage_doomed_ids(connection, expired.ids):
+        return rows.remove_rows(connection, rows.ROW_TARGETS, {}) | volatile | ({HELD_PLANS: plans} if plans else {})
 
 
 def _find_customer(

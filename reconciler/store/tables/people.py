@@ -8,19 +8,13 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Table, Text, UniqueConstraint, text
 
-from reconciler.store.tables.metadata import (
-    durable,
-    make_id_column,
-    make_lifetime_columns,
-    make_moment_column,
-    make_origin_columns,
-)
+from reconciler.store.tables import metadata
 
 #: A source of subjects, by names such as `springfield/main`, `springfield/config` and `springfield/lti/canvas`.
 issuers = Table(
     "issuers",
-    durable,
-    make_id_column(),
+    metadata.durable,
+    metadata.make_id_column(),
     Column("customer_id", BigInteger, nullable=False, index=True),
     Column("name", Text, nullable=False, unique=True),
     Column("kind", Text, nullable=False),
@@ -30,8 +24,8 @@ issuers = Table(
 #: A subject of an issuer that identifies an account.
 identities = Table(
     "identities",
-    durable,
-    make_id_column(),
+    metadata.durable,
+    metadata.make_id_column(),
     Column("issuer_id", BigInteger, nullable=False),
     Column("subject", Text, nullable=False),
     Column("account_id", BigInteger, nullable=False, index=True),
@@ -49,8 +43,8 @@ identities = Table(
 
 accounts = Table(
     "accounts",
-    durable,
-    make_id_column(),
+    metadata.durable,
+    metadata.make_id_column(),
     Column("customer_id", BigInteger, nullable=False),
     Column("managed_by", Text, nullable=False),
     Column("status", Text, nullable=False),
@@ -68,8 +62,8 @@ accounts = Table(
     Column("password_hash", Text),
     # Of the roster's key and fields; null once they were written outside reconciler, 0 if deleted.
     Column("fingerprint", BigInteger),
-    *make_origin_columns(),
-    *make_lifetime_columns(),
+    *metadata.make_origin_columns(),
+    *metadata.make_lifetime_columns(),
     # The account that took over this one's rows, if it was deleted because both belonged to one person.
     Column("merged_into", BigInteger),
     sqlite_autoincrement=True,
@@ -86,7 +80,7 @@ Index("ix_accounts_customer_id", accounts.c.customer_id)
 
 account_roles = Table(
     "account_roles",
-    durable,
+    metadata.durable,
     Column("account_id", BigInteger, nullable=False),
     Column("org_id", BigInteger, nullable=False),
     Column("role", Text, nullable=False),
@@ -98,7 +92,7 @@ account_roles = Table(
 
 memberships = Table(
     "memberships",
-    durable,
+    metadata.durable,
     Column("account_id", BigInteger, nullable=False),
     Column("community_id", BigInteger, nullable=False),
     Column("role", Text, nullable=False),
@@ -110,10 +104,10 @@ memberships = Table(
 
 invitations = Table(
     "invitations",
-    durable,
+    metadata.durable,
     Column("token_hash", Text, primary_key=True),
     Column("account_id", BigInteger, nullable=False, index=True),
-    make_moment_column("created_at", nullable=False),
-    make_moment_column("expires_at", nullable=False),
-    make_moment_column("used_at"),
+    metadata.make_moment_column("created_at", nullable=False),
+    metadata.make_moment_column("expires_at", nullable=False),
+    metadata.make_moment_column("used_at"),
 )

@@ -7,18 +7,12 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Table, Text, UniqueConstraint
 
-from reconciler.store.tables.metadata import (
-    durable,
-    make_id_column,
-    make_lifetime_columns,
-    make_moment_column,
-    make_origin_columns,
-)
+from reconciler.store.tables import metadata
 
 orgs = Table(
     "orgs",
-    durable,
-    make_id_column(),
+    metadata.durable,
+    metadata.make_id_column(),
     Column("customer_id", BigInteger, nullable=False),
     Column("sourced_id", Text, nullable=False),
     Column("name", Text),
@@ -26,8 +20,8 @@ orgs = Table(
     Column("identifier", Text),
     Column("parent_id", BigInteger),
     Column("fingerprint", BigInteger),
-    *make_origin_columns(),
-    *make_lifetime_columns(),
+    *metadata.make_origin_columns(),
+    *metadata.make_lifetime_columns(),
     UniqueConstraint("customer_id", "sourced_id"),
     sqlite_autoincrement=True,
 )
@@ -35,7 +29,7 @@ orgs = Table(
 #: Every active org paired with each org above it; depth 0 is the org itself.
 org_closure = Table(
     "org_closure",
-    durable,
+    metadata.durable,
     Column("ancestor_id", BigInteger, nullable=False),
     Column("descendant_id", BigInteger, nullable=False),
     Column("depth", BigInteger, nullable=False),
@@ -46,8 +40,8 @@ org_closure = Table(
 #: org_id is the school. concluded_at is the moment it ended with its term: set with tombstoned_at, and never purged.
 classes = Table(
     "classes",
-    durable,
-    make_id_column(),
+    metadata.durable,
+    metadata.make_id_column(),
     Column("customer_id", BigInteger, nullable=False),
     Column("sourced_id", Text, nullable=False),
     Column("org_id", BigInteger),
@@ -58,17 +52,17 @@ classes = Table(
     Column("terms", Text),
     Column("grades", Text),
     Column("fingerprint", BigInteger),
-    *make_origin_columns(),
-    *make_lifetime_columns(),
-    make_moment_column("concluded_at"),
+    *metadata.make_origin_columns(),
+    *metadata.make_lifetime_columns(),
+    metadata.make_moment_column("concluded_at"),
     UniqueConstraint("customer_id", "sourced_id"),
     sqlite_autoincrement=True,
 )
 
 enrollments = Table(
     "enrollments",
-    durable,
-    make_id_column(),
+    metadata.durable,
+    metadata.make_id_column(),
     Column("customer_id", BigInteger, nullable=False),
     Column("sourced_id", Text, nullable=False),
     Column("class_id", BigInteger, nullable=False, index=True),
@@ -78,9 +72,9 @@ enrollments = Table(
     Column("begin_date", Text),
     Column("end_date", Text),
     Column("fingerprint", BigInteger),
-    *make_origin_columns(),
-    *make_lifetime_columns(),
-    make_moment_column("concluded_at"),
+    *metadata.make_origin_columns(),
+    *metadata.make_lifetime_columns(),
+    metadata.make_moment_column("concluded_at"),
     UniqueConstraint("customer_id", "sourced_id"),
     sqlite_autoincrement=True,
 )
@@ -88,14 +82,14 @@ enrollments = Table(
 #: A lesson assigned to a class or to one account: exactly one of class_id and account_id is set.
 assignments = Table(
     "assignments",
-    durable,
-    make_id_column(),
+    metadata.durable,
+    metadata.make_id_column(),
     Column("customer_id", BigInteger, nullable=False, index=True),
     Column("lesson_id", BigInteger, nullable=False),
     Column("class_id", BigInteger),
     Column("account_id", BigInteger),
-    make_moment_column("created_at", nullable=False),
-    make_moment_column("tombstoned_at"),
+    metadata.make_moment_column("created_at", nullable=False),
+    metadata.make_moment_column("tombstoned_at"),
     Index("ix_assignments_class_id", "class_id"),
     Index("ix_assignments_account_id", "account_id"),
     sqlite_autoincrement=True,

@@ -21,7 +21,7 @@ from reconciler.store.errors import StoreProblem
 from reconciler.store.json_text import dump_sorted_json
 from reconciler.store.open import Store
 from reconciler.store.read.records import HoldScope
-from reconciler.store.write import documents
+from reconciler.store.write import documents, runs, staleness
 from reconciler.store.write.administrators import Invitation, save_administrators
 from reconciler.store.write.journal import record_document
 from reconciler.store.write.limit_uses import record_limit_uses
@@ -31,24 +31,8 @@ from reconciler.store.write.renames import find_former_id, refuse_taken_id, rena
 from reconciler.store.write.roster import write_roster
 from reconciler.store.write.rows import TABLES, WriteContext, refresh_fingerprints
 from reconciler.store.write.run_effects import save_run_effects
-from reconciler.store.write.runs import (
-    count_changes,
-    delete_holds,
-    determine_hold_scope,
-    find_hold_start,
-    record_run,
-    save_hold,
-)
 from reconciler.store.write.secrets import save_secrets
 from reconciler.store.write.snapshots import overtake_snapshot, save_snapshot
-from reconciler.store.write.staleness import (
-    CustomerState,
-    read_catalog_state,
-    read_customer_state,
-    refuse_erased_people,
-    refuse_later_hold,
-    refuse_stale_plan,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +119,14 @@ def apply_customer(store: Store, job: ApplyJob, lock_timeout: float = 0.0) -> Ap
 def _apply_customer_plan(connection: Connection, store: Store, job: ApplyJob) -> ApplyResult:
     started = get_current_moment()
     plan = job.plan
-    current = read_customer_state(connection, job.former_id or plan.id)
+    current = staleness.read_customer_state(connection, job.former_id or plan.id)
     if job.former_id is not None:
         refuse_taken_id(connection, plan.id)
-    unchanged = refuse_stale_plan(connection, plan, job.rows, current)
+    unchanged = staleness.refuse_stale_plan(connection, plan, job.rows, current)
     if current is not None:
         if job.has_fresh_roster:
-            refuse_later_hold(connection, plan, current, started)
-        refuse_erased_people(connection, store.key, current.id, plan, job.rows)
+            staleness.refuse_later_hold(connection, plan, current, started)
+        staleness.refuse_erased_people(connection, store.key, current.id, plan, job.rows)
     run = _generate_run_id(connection) if job.has_changes else None
     invitations: tuple[Invitation, ...] = ()
     customer = current.id if current else None
@@ -176,11 +160,11 @@ def _save_holds(connection: Connection, customer_number: CustomerNumber, job: Ap
     """Replace the customer's holds with the plan's. Not called for an undo, which knows nothing of holds."""
     plan = job.plan
     hold = None if job.approved else plan.hold
-    since = find_hold_start(connection, customer_number, hold.id) if hold else None
+    since = runs.find_hold_start(connection, customer_number, hold.id) if hold else None
     scopes = HoldScope if job.settles_roster else [HoldScope.DECLARED]
-    delete_holds(connection, customer_number, scopes, except_hold=hold.id if hold else None)
+    runs.delete_holds(connection, customer_number, scopes, except_hold=hold.id if hold else None)
     if hold is not None:
-        save_hold(connection, customer_number, determine_hold_scope(plan), hold, job.plan_id, since or now)
+        runs.save_hold(connection, customer_number, runs.determine_hold_scope(plan), hold, job.plan_id, since or now)
 
 
 def _create_customer(connection: Connection, job: ApplyJob, run: RunId) -> CustomerNumber:
@@ -192,7 +176,9 @@ def _create_customer(connection: Connection, job: ApplyJob, run: RunId) -> Custo
     return documents.create_customer(connection, job.plan.id, run, settings)
 
 
-def _write_changes(context: WriteContext, job: ApplyJob, current: CustomerState | None) -> tuple[Invitation, ...]:
+def _write_changes(
+    context: WriteContext, job: ApplyJob, current: staleness.CustomerState | None
+) -> tuple[Invitation, ...]:
     connection, plan = context.connection, job.plan
     settings: Mapping[str, Any] = plan.settings or {}
     invitations: tuple[Invitation, ...] = ()
@@ -227,7 +213,7 @@ def _write_changes(context: WriteContext, job: ApplyJob, current: CustomerState 
 
 def _apply_catalog(connection: Connection, store: Store, job: ApplyJob) -> ApplyResult:
     started = get_current_moment()
-    refuse_stale_plan(connection, job.plan, {}, read_catalog_state(connection))
+    staleness.refuse_stale_plan(connection, job.plan, {}, staleness.read_catalog_state(connection))
     if not job.document_changes:
         return ApplyResult(None)
     run = _generate_run_id(connection)
@@ -251,7 +237,7 @@ def _record_apply(
 ) -> None:
     plan = job.plan
     held = plan.hold is not None and not job.approved
-    record_run(
+    runs.record_run(
         connection,
         store.key,
         {
@@ -263,7 +249,7 @@ def _record_apply(
             "finished_at": get_current_moment(),
             "actor": job.actor,
             "outcome": "held" if held else "applied",
-            "counts": dump_sorted_json(count_changes(job.document_changes, job.rows)),
+            "counts": dump_sorted_json(runs.count_changes(job.document_changes, job.rows)),
             "git_commit": job.git_commit,
             "approvals": dump_sorted_json([plan.hold.id] if plan.hold and job.approved else []),
             "source_sha256": plan.source.sha256 if plan.source and job.has_fresh_roster else None,

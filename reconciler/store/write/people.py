@@ -7,15 +7,8 @@ import polars as pl
 from reconciler.model.change import Action
 from reconciler.model.roster import AccountManager
 from reconciler.store.write import merges as merging
+from reconciler.store.write import rows
 from reconciler.store.write.journal import record_identities
-from reconciler.store.write.rows import (
-    ACCOUNTS,
-    WriteContext,
-    assign_row_ids,
-    entomb_rows,
-    reset_unresolved_fingerprints,
-    write_rows,
-)
 
 REBINDING_ACTIONS = (Action.REKEY.value, Action.ADOPT.value, Action.RESTORE.value)
 
@@ -33,7 +26,7 @@ MOVED_SCHEMA = {"identity_id": pl.Int64, "key": pl.String, "account_id": pl.Int6
 WANTED_SCHEMA = {"key": pl.String, "account_id": pl.Int64, "alias": pl.Int64}
 
 
-def ensure_issuer(context: WriteContext, name: str, kind: str) -> int:
+def ensure_issuer(context: rows.WriteContext, name: str, kind: str) -> int:
     """Return the id of the issuer `SLUG/NAME`; create it if it does not exist."""
     facts = {**context.facts, "name": f"{context.slug}/{name}", "kind": kind}
     context.connection.execute(
@@ -43,7 +36,7 @@ def ensure_issuer(context: WriteContext, name: str, kind: str) -> int:
     return int(context.connection.fetch_scalar("SELECT id FROM issuers WHERE name = :name", facts))
 
 
-def bind_identities(context: WriteContext, people: pl.DataFrame) -> None:
+def bind_identities(context: rows.WriteContext, people: pl.DataFrame) -> None:
     """Bind accounts to their present sourcedId and aliases, and to no others of this roster.
 
     people: written account changes, with `id`.
@@ -79,7 +72,7 @@ def _build_wanted_identities(bindings: pl.DataFrame) -> pl.DataFrame:
 
 
 def _unbind_identities(
-    context: WriteContext, accounts: pl.DataFrame, wanted: pl.DataFrame, facts: dict[str, object]
+    context: rows.WriteContext, accounts: pl.DataFrame, wanted: pl.DataFrame, facts: dict[str, object]
 ) -> None:
     """Remove the accounts' sourcedIds that are not in `wanted`.
 
@@ -107,7 +100,7 @@ def _unbind_identities(
         )
 
 
-def _take_over_identities(context: WriteContext, wanted: pl.DataFrame, facts: dict[str, object]) -> pl.DataFrame:
+def _take_over_identities(context: rows.WriteContext, wanted: pl.DataFrame, facts: dict[str, object]) -> pl.DataFrame:
     """Move wanted sourcedIds away from accounts to which they were bound outside reconciler.
 
     Return the rows of `wanted` that are bound now.
@@ -141,7 +134,7 @@ def _take_over_identities(context: WriteContext, wanted: pl.DataFrame, facts: di
     return pl.concat([bound, moved.select(list(WANTED_SCHEMA))])
 
 
-def _insert_identities(context: WriteContext, wanted: pl.DataFrame, facts: dict[str, object]) -> None:
+def _insert_identities(context: rows.WriteContext, wanted: pl.DataFrame, facts: dict[str, object]) -> None:
     if wanted.is_empty():
         return
     ids = context.connection.generate_ids("identities", wanted.height)
@@ -159,13 +152,15 @@ def _insert_identities(context: WriteContext, wanted: pl.DataFrame, facts: dict[
     )
 
 
-def write_people(context: WriteContext, upserts: pl.DataFrame, deletions: pl.DataFrame, orgs: pl.DataFrame) -> None:
+def write_people(
+    context: rows.WriteContext, upserts: pl.DataFrame, deletions: pl.DataFrame, orgs: pl.DataFrame
+) -> None:
     """Write changed people. Of deleted people, write only those merged into another account, and free the usernames of
     the others.
 
     orgs: sourced_id and id of the active orgs.
     """
-    people = assign_row_ids(context, ACCOUNTS, upserts).with_columns(
+    people = rows.assign_row_ids(context, rows.ACCOUNTS, upserts).with_columns(
         pl.col("username").str.to_lowercase().alias("username_key"),
         # The roster takes over accounts from launches and those that the configuration no longer names; other accounts
         # keep their manager.
@@ -184,29 +179,29 @@ def write_people(context: WriteContext, upserts: pl.DataFrame, deletions: pl.Dat
     roles = _resolve_roles(people, orgs)
     homeless = roles.filter(pl.col("org_id").is_null())["account_id"]
     if homeless.len():
-        people = reset_unresolved_fingerprints(people, pl.col("id").is_in(homeless.implode()))
+        people = rows.reset_unresolved_fingerprints(people, pl.col("id").is_in(homeless.implode()))
     _release_usernames(context, people.filter(pl.col("live_id").is_not_null()), deletions)
-    write_rows(context, ACCOUNTS, people)
+    rows.write_rows(context, rows.ACCOUNTS, people)
     _merge_identities(context, upserts, deletions)
     bind_identities(context, people)
     _write_roles(context, _filter_changed_roles(people), roles.drop_nulls("org_id"))
 
 
-def _merge_identities(context: WriteContext, upserts: pl.DataFrame, deletions: pl.DataFrame) -> None:
+def _merge_identities(context: rows.WriteContext, upserts: pl.DataFrame, deletions: pl.DataFrame) -> None:
     """Move the identities of merged and separated accounts. Call before `bind_identities`, because a sourcedId belongs
     to one account at a time; merged accounts are deleted first, while their images still include their sourcedIds.
     """
     merged = deletions.filter(pl.col("into").is_not_null())
     if not merged.is_empty():
         pairs = merging.match_account_pairs(context, upserts, merged)
-        entomb_rows(context, ACCOUNTS, merged)
+        rows.entomb_rows(context, rows.ACCOUNTS, merged)
         merging.move_identities(context, pairs)
     parted = upserts.filter(pl.col("into").is_not_null())
     if not parted.is_empty():
         merging.restore_identities(context, merging.match_account_pairs(context, upserts, parted))
 
 
-def merge_remaining_rows(context: WriteContext, people: pl.DataFrame) -> None:
+def merge_remaining_rows(context: rows.WriteContext, people: pl.DataFrame) -> None:
     """Move the other rows of merged and separated accounts. Call after all changes of people and enrollments are
     written. people: all changes of people.
     """
@@ -221,7 +216,7 @@ def merge_remaining_rows(context: WriteContext, people: pl.DataFrame) -> None:
         merging.restore_remaining_rows(context, merging.match_account_pairs(context, upserts, parted))
 
 
-def _is_dismissed(context: WriteContext, people: pl.DataFrame) -> pl.Expr:
+def _is_dismissed(context: rows.WriteContext, people: pl.DataFrame) -> pl.Expr:
     """Return an expression for accounts that the configuration managed in the plan but no longer does in this apply."""
     configured = pl.col("manager") == AccountManager.CONFIG.value
     if people.filter(configured).is_empty():
@@ -234,7 +229,7 @@ def _is_dismissed(context: WriteContext, people: pl.DataFrame) -> pl.Expr:
     return configured & ~pl.col("live_id").is_in(named.implode())
 
 
-def _release_usernames(context: WriteContext, live: pl.DataFrame, deletions: pl.DataFrame) -> None:
+def _release_usernames(context: rows.WriteContext, live: pl.DataFrame, deletions: pl.DataFrame) -> None:
     """Free all usernames that change before any is assigned, so that two people can swap theirs."""
     renamed = live.filter(
         pl.col("username_key").ne_missing(pl.col("before_username").str.to_lowercase())
@@ -277,7 +272,7 @@ def _resolve_roles(people: pl.DataFrame, orgs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _write_roles(context: WriteContext, people: pl.DataFrame, roles: pl.DataFrame) -> None:
+def _write_roles(context: rows.WriteContext, people: pl.DataFrame, roles: pl.DataFrame) -> None:
     """Replace the roles of people. roles: all roles that they have from now on."""
     known = people.filter(pl.col("live_id").is_not_null()).select("live_id")
     if not known.is_empty():

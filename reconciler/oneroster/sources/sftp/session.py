@@ -15,16 +15,8 @@ from paramiko.sftp import SFTPError
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 from reconciler.network.politeness import HostThrottle
 from reconciler.network.reach import HostFilter
+from reconciler.oneroster.sources.sftp import connection
 from reconciler.oneroster.sources.sftp.account import SftpAccount
-from reconciler.oneroster.sources.sftp.connection import (
-    CONNECTION_ERRORS,
-    check_host_key,
-    close_after,
-    get_host_key,
-    open_sftp_client,
-    open_transport,
-    sign_in,
-)
 from reconciler.oneroster.sources.sftp.credentials import HostKey, list_signature_algorithms
 
 # The deadline of a whole fetch.
@@ -124,7 +116,7 @@ class SftpSession:
                 return operation(client)
             except (FileNotFoundError, PermissionError):
                 raise
-            except (*CONNECTION_ERRORS, SFTPError, UnicodeError) as problem:
+            except (*connection.CONNECTION_ERRORS, SFTPError, UnicodeError) as problem:
                 self.deadline.check()
                 if self._is_server_answer(problem):
                     raise Refusal([_make_server_failure_error(self._account)]) from problem
@@ -153,7 +145,7 @@ class SftpSession:
                 if not self._broken or not {each.code for each in refusal.diagnostics} <= RETRYABLE_CODES:
                     raise
                 self._drop_and_wait()
-            except CONNECTION_ERRORS:
+            except connection.CONNECTION_ERRORS:
                 self.deadline.check()
                 self._drop_and_wait()
         return self._client
@@ -161,15 +153,15 @@ class SftpSession:
     def _connect(self) -> SFTPClient:
         self._hosts.wait_for_turn(self._account.host)
         self.deadline.check()
-        transport = open_transport(
+        transport = connection.open_transport(
             self._account, self._allows, list_signature_algorithms(self._wanted), lambda: self.deadline.remaining
         )
         self._transport = transport
         self._open.callback(transport.close)
-        check_host_key(self._account, self._wanted, get_host_key(transport))
-        self._open.enter_context(close_after(transport, self.deadline.remaining))
-        sign_in(transport, self._account, self._key)
-        return open_sftp_client(transport, self._account, self.deadline.remaining)
+        connection.check_host_key(self._account, self._wanted, connection.get_host_key(transport))
+        self._open.enter_context(connection.close_after(transport, self.deadline.remaining))
+        connection.sign_in(transport, self._account, self._key)
+        return connection.open_sftp_client(transport, self._account, self.deadline.remaining)
 
     def _drop_and_wait(self) -> None:
         """Close the connection, and wait before the next one. Raises Refusal after too many."""

@@ -16,18 +16,11 @@ from reconciler.model.plan import Freshness, SourceSummary
 from reconciler.oneroster.snapshot import Snapshot, build_quarantine_diagnostics
 from reconciler.operations.fetch.fresh import describe_missing_rostering, describe_unfetched_roster
 from reconciler.operations.fetch.snapshots import find_newest_roster_time, read_last_snapshot
+from reconciler.operations.plan import roster
 from reconciler.operations.plan.base import build_base_roster_settings
 from reconciler.operations.plan.context import PlanContext
 from reconciler.operations.plan.documents import list_admin_usernames
 from reconciler.operations.plan.request import RosterChoice
-from reconciler.operations.plan.roster import (
-    RosterComparison,
-    RosterSettings,
-    StoredRoster,
-    compare_roster,
-    read_stored_roster,
-    summarize_source,
-)
 from reconciler.operations.plan.stages.documents import DocumentComparison
 from reconciler.operations.plan.stages.files import CustomerFiles
 from reconciler.planning.attribution import add_roster_causes
@@ -41,7 +34,7 @@ SHOWN_PER_RULE = 1000
 @dataclass(frozen=True, slots=True)
 class RosterStage:
     #: None if no roster is compared, or it was refused
-    comparison: RosterComparison | None = None
+    comparison: roster.RosterComparison | None = None
     #: None if the roster could not be read
     source: SourceSummary | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -52,7 +45,7 @@ class RosterStage:
 @dataclass(frozen=True, slots=True)
 class _RosterInputs:
     snapshot: Snapshot
-    stored: StoredRoster
+    stored: roster.StoredRoster
     customer: Customer
     rostering: OneRosterRostering
 
@@ -65,7 +58,7 @@ def compare_customer_roster(context: PlanContext, files: CustomerFiles, document
         if inputs is None:
             return RosterStage(diagnostics=tuple(_describe_missing_roster(context, files)))
         is_last = context.request.effective_roster is RosterChoice.LAST
-        source = summarize_source(inputs.snapshot, Freshness.LAST if is_last else Freshness.FRESH)
+        source = roster.summarize_source(inputs.snapshot, Freshness.LAST if is_last else Freshness.FRESH)
         comparison = _compare_inputs(context, files, documents, inputs)
     except StoreProblem:
         raise
@@ -95,7 +88,9 @@ def _read_roster_inputs(context: PlanContext, files: CustomerFiles) -> _RosterIn
     ):
         return None
     last = read_last_snapshot(context.reader, record.id)
-    return _RosterInputs(last, read_stored_roster(context.reader, record.id), customer, rostering) if last else None
+    return (
+        _RosterInputs(last, roster.read_stored_roster(context.reader, record.id), customer, rostering) if last else None
+    )
 
 
 def _read_fresh_inputs(context: PlanContext, files: CustomerFiles) -> _RosterInputs:
@@ -106,7 +101,7 @@ def _read_fresh_inputs(context: PlanContext, files: CustomerFiles) -> _RosterInp
     newest = find_newest_roster_time(context.reader, number)
     context.fresh.refuse_overtaken(files.id, newest, get_current_moment())
     # The store is read while another thread unzips the ZIP file.
-    stored = read_stored_roster(context.reader, number)
+    stored = roster.read_stored_roster(context.reader, number)
     return _RosterInputs(context.fresh.read_snapshot(files.id), stored, files.resolved.customer, rostering)
 
 
@@ -117,16 +112,16 @@ def _describe_missing_roster(context: PlanContext, files: CustomerFiles) -> Iter
 
 def _compare_inputs(
     context: PlanContext, files: CustomerFiles, documents: DocumentComparison, inputs: _RosterInputs
-) -> RosterComparison:
+) -> roster.RosterComparison:
     wanted = documents.documents.wanted[Kind.CUSTOMER, files.id]
-    settings = RosterSettings(
+    settings = roster.RosterSettings(
         inputs.customer,
         inputs.rostering,
         tuple(sorted(list_admin_usernames(wanted.document))),
         context.repository.settings.policy.limits,
         wanted.origins,
     )
-    comparison = compare_roster(inputs.snapshot, settings, context.reader, inputs.stored)
+    comparison = roster.compare_roster(inputs.snapshot, settings, context.reader, inputs.stored)
     if context.comparison is None:
         return comparison
     base_settings = build_base_roster_settings(context.comparison, inputs.customer, settings)
@@ -136,11 +131,11 @@ def _compare_inputs(
 
 
 def _compare_by_base(
-    context: PlanContext, inputs: _RosterInputs, base_settings: RosterSettings
+    context: PlanContext, inputs: _RosterInputs, base_settings: roster.RosterSettings
 ) -> Mapping[Kind, pl.DataFrame]:
     """Return the changes that the same roster would make under the base's settings; none if its gates refuse it."""
     try:
-        return compare_roster(inputs.snapshot, base_settings, context.reader, inputs.stored).decision.changes
+        return roster.compare_roster(inputs.snapshot, base_settings, context.reader, inputs.stored).decision.changes
     except Refusal:
         return {}
 
