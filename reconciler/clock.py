@@ -3,8 +3,6 @@
 Moments are text (`model.moment`); dates are text, `YYYY-MM-DD`: both sort chronologically.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar

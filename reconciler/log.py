@@ -4,8 +4,6 @@ Operations log through the standard `logging` under the name `reconciler`; the c
 traceback is logged without the exception's text, which may hold what must not be seen.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import time

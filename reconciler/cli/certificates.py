@@ -1,7 +1,5 @@
 """Convert certificates of permanent deletion for the reports."""
 
-from __future__ import annotations
-
 from reconciler.reports.removal import CertificateReport
 from reconciler.store.removal import Certificate
 

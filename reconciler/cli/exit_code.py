@@ -1,7 +1,5 @@
 """Exit codes, their meanings and their precedence."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from enum import IntEnum
 

@@ -1,7 +1,5 @@
 """Write the log to stderr, at a level and in a format."""
 
-from __future__ import annotations
-
 import logging
 import os
 import sys

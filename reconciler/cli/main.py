@@ -3,8 +3,6 @@
 Only the module of the requested command is imported: `--version` and `--help` import nothing heavy.
 """
 
-from __future__ import annotations
-
 import gc
 import importlib
 import logging

@@ -1,7 +1,5 @@
 """Write the reference pages that are generated from code: `python -m reconciler.cli.reference_pages docs/reference`."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Load a saved plan that an argument names: from a file, or the plan that a sync saved for a hold."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

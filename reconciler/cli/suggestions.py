@@ -1,7 +1,5 @@
 """Suggests the command or option that a wrong one probably means, by words of other tools and typing errors."""
 
-from __future__ import annotations
-
 from click import Group
 from click.exceptions import NoSuchCommand, NoSuchOption
 

@@ -1,7 +1,5 @@
 """The `--people` option: how reports show people."""
 
-from __future__ import annotations
-
 import sys
 
 import click

@@ -3,8 +3,6 @@
 On both sides it reads only the customers that a differing file may affect.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass

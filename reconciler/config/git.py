@@ -4,8 +4,6 @@ Names come from one listing, contents from one process that answers for each. No
 filter, no external diff, no hook.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import subprocess
@@ -13,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 from reconciler.config.load.layout import ConfigFile, FolderEntry, make_relative_path
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error
@@ -55,7 +54,7 @@ class GitRevision:
         self._blobs = self._list_blobs()
         self._reader: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> GitRevision:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

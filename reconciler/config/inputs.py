@@ -1,7 +1,5 @@
 """Computes a digest of the files that a customer is read from: the same digest means the same configuration."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable

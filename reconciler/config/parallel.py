@@ -4,8 +4,6 @@ The workers are forks: they share what is in memory and pickle only their result
 forks, because a lock that another thread holds would stay locked in the fork.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

@@ -1,7 +1,5 @@
 """Writes the documentation's reference of YAML keys from the models."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from enum import Enum

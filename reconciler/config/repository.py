@@ -4,8 +4,6 @@ One pass finds all mistakes of all files. A customer with an error in any of its
 customers are not affected.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime

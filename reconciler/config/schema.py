@@ -4,8 +4,6 @@ A schema describes one file, and a file may inherit: a key that defaults.yaml ma
 `validate` checks the files together for missing keys.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from datetime import timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """Looks up secrets in the environment or in a directory, only under the customer's own name."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping

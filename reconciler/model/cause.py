@@ -1,7 +1,5 @@
 """Names what caused a change, relative to a base in git: this pull request, an earlier merge, or drift."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from enum import StrEnum
 

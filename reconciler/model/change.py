@@ -5,8 +5,6 @@ rows that a report shows become values. A report matches on the union with `asse
 which a report forgot does not type-check.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum

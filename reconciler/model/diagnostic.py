@@ -1,7 +1,5 @@
 """Defines diagnostics: problems in an input, each with its place and what to do about it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum

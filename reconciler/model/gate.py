@@ -3,8 +3,6 @@
 `planning` and `oneroster` decide whether a gate is met; docs and reports read its sentences from this table.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

@@ -1,7 +1,5 @@
 """Defines types for IDs, numbers and moments, so that a type checker tells one from another."""
 
-from __future__ import annotations
-
 from typing import NewType
 
 #: a customer's ID in YAML, such as `springfield`; `@catalogue` for the shared lessons

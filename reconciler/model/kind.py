@@ -1,7 +1,5 @@
 """Lists the kinds of things that a plan changes."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 

@@ -3,8 +3,6 @@
 A moment is text `YYYY-MM-DDTHH:MM:SSZ`, in UTC, which sorts chronologically; a duration is text such as `30d`.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 from reconciler.model.ids import Moment

@@ -1,7 +1,5 @@
 """Lists the reasons of planned changes, each with a plain sentence."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 

@@ -1,7 +1,5 @@
 """Lists people's roles with their names in OneRoster, LTI and the YAML files."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

@@ -5,8 +5,6 @@ reference holds the sourcedId that it points to. A user's `roles` are lines of `
 the account has a roster row; `aliases` are further sourcedIds of the same person, sorted, one per line.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

@@ -8,8 +8,6 @@ always the same for a customer, so that many customers with the same time do not
 All moments here are timezone-aware; results are in UTC.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Computes the digest of one customer's configuration, which does not depend on how its files express it."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 

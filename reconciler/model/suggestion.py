@@ -1,7 +1,5 @@
 """Finds the name that a person meant, for hints of errors: a synonym, another spelling or a typing error."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Mapping
 from difflib import SequenceMatcher

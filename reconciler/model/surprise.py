@@ -1,7 +1,5 @@
 """Defines a planned change that the base in git does not explain: the store differs from what the base would apply."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from reconciler.model.cause import ChangeCause

@@ -1,7 +1,5 @@
 """Defines the outcome of a customer's sync and the events that people are notified of."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

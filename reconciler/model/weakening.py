@@ -1,7 +1,5 @@
 """Defines weakenings: settings that protect people less than before, which a reviewer reads first."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

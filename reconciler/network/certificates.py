@@ -1,7 +1,5 @@
 """TLS certificates: the trusted authorities, and diagnostics for certificates that fail the check."""
 
-from __future__ import annotations
-
 import os
 import ssl
 from functools import lru_cache

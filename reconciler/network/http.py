@@ -4,8 +4,6 @@ It never follows a redirect, uses proxies or passwords from the environment (`HT
 accepts an invalid certificate. It returns every response; the caller decides what each status means.
 """
 
-from __future__ import annotations
-
 import socket
 import ssl
 from collections.abc import Iterable

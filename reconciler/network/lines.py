@@ -4,8 +4,6 @@ A read timeout never ends a connection that sends one byte a minute. Shutting do
 then ends as if the other side had closed the connection.
 """
 
-from __future__ import annotations
-
 import math
 import socket
 import threading

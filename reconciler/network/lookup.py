@@ -1,7 +1,5 @@
 """DNS lookup with a timeout, which the system's own lookup does not have."""
 
-from __future__ import annotations
-
 import socket
 import threading
 from concurrent.futures import Future

@@ -1,7 +1,5 @@
 """Limits the parallel fetches and the requests per second of each host, over all fetches of one run."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Iterator

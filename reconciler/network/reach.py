@@ -4,8 +4,6 @@ Each name is looked up once and the connection uses the address that was checked
 to another address (DNS rebinding).
 """
 
-from __future__ import annotations
-
 import ipaddress
 import math
 import socket

@@ -1,7 +1,5 @@
 """The result of an attempt to deliver a message, and the schedule of the next attempt."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """Send email in plain text, either as files in a folder or by SMTP."""
 
-from __future__ import annotations
-
 import ipaddress
 import os
 import smtplib

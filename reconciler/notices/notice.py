@@ -1,7 +1,5 @@
 """A notice of a customer's sync: the event, since when, and the reasons in plain sentences. It never names people."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from reconciler.model.ids import CustomerId, HoldId, Moment

@@ -3,8 +3,6 @@
 The signed text is `ID.TIMESTAMP.BODY`, where the timestamp is in seconds since 1970.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib

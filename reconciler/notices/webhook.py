@@ -5,8 +5,6 @@ reconciler.yaml allows it (`network.http`). Messages name only the host of a URL
 of the receiver.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Reads a OneRoster ZIP file, all of it or nothing."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace

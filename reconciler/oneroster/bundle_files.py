@@ -1,7 +1,5 @@
 """Reads each file of an archive to its last byte: all rows, keys only, or only their number."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 

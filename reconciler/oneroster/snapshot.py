@@ -1,7 +1,5 @@
 """The snapshot of a roster: complete, checked, in columnar frames."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """Find the actor of a run: the person that the CI system names, with the job's URL, else the system's user."""
 
-from __future__ import annotations
-
 import getpass
 import os
 import re

@@ -1,7 +1,5 @@
 """Erase a person, or a removed customer, permanently on request."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

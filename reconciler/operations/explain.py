@@ -1,7 +1,5 @@
 """Explain the state of one person, class or org, and the change that the next plan would make to it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path

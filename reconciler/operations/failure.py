@@ -1,7 +1,5 @@
 """Report failures of one customer that are not caused by its files; the other customers go on."""
 
-from __future__ import annotations
-
 import logging
 
 from polars.exceptions import PanicException

@@ -1,7 +1,5 @@
 """Let Ctrl-C end a wait of the main thread."""
 
-from __future__ import annotations
-
 import signal
 
 

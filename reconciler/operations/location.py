@@ -1,7 +1,5 @@
 """The place that a verb works in: a directory of customer files, an environment and its store."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Purge data that is past its customer's retention period, customer by customer."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -3,8 +3,6 @@
 Only `ImportedCustomer.write_files` writes: all files of a customer are rendered and verified first.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """The workspace that every operation starts from: the files, the environment and the store."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field

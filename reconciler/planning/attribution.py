@@ -1,7 +1,5 @@
 """Adds to each change its cause, relative to a base in git: this pull request, an earlier merge, or drift."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Builds the hold of a customer: all changes that wait for approval, under an ID that stands for exactly this set."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 from collections.abc import Iterable, Iterator, Mapping

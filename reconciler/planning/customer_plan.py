@@ -1,7 +1,5 @@
 """Builds one customer's plan from the decisions on its documents and its roster."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache

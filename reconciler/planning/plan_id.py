@@ -4,8 +4,6 @@ The same effects give the same ID, whatever the order of files, the time or the 
 digest per effect, so that the effects of other runs can be added by their digests alone.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """Compares a plan with a reviewed one: the new plan may do the same or less, and anything more is listed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 

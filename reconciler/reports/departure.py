@@ -1,7 +1,5 @@
 """List how a plan differs from the reviewed one, change by change, for a terminal or a log."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 

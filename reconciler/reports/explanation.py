@@ -1,7 +1,5 @@
 """Explain a person, class or org: its state, manager, last change and next plan, as text and as JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """List the runs of a store, as text and as JSON."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

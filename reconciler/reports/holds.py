@@ -1,7 +1,5 @@
 """List holds, the changes that are waiting for approval, as text and as JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Write the subject and text of an email about the syncs of customers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby

@@ -1,7 +1,5 @@
 """Report permanent deletion: the data that `purge` and `erase` would delete, and the certificates they issue."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Report the outcome of each customer's sync, as text and as JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """List the changes of a plan that its base in git does not explain, one line each. Masks people."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 from reconciler.model.cause import ChangeCause

@@ -1,8 +1,7 @@
 """Errors of the store, each with a message and a hint for people."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
+from typing import Self
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 from reconciler.model.ids import CustomerId
@@ -38,7 +37,7 @@ class StalePlan(StoreProblem):
         )
 
     @classmethod
-    def from_changes(cls, customer: CustomerId, changes: Iterable[tuple[str, str]]) -> StalePlan:
+    def from_changes(cls, customer: CustomerId, changes: Iterable[tuple[str, str]]) -> Self:
         """Build the error of (kind, key) pairs: it names the first `MAX_NAMED_CHANGES` and counts the rest."""
         pairs = tuple(changes)
         return cls(customer, pairs[:MAX_NAMED_CHANGES], max(0, len(pairs) - MAX_NAMED_CHANGES))

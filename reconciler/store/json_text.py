@@ -1,7 +1,5 @@
 """Write and read the JSON text that the store keeps of documents and lists."""
 
-from __future__ import annotations
-
 import orjson
 
 

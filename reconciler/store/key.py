@@ -4,8 +4,6 @@ Each store has one 32-byte key, from `RECONCILER_KEY` (base64 or hex) or a 0600 
 derives its own key from it, so that a pseudonym reveals nothing about a secret's HMAC.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib

@@ -1,7 +1,5 @@
 """Open a store: create it on first use, and refuse one of another environment, schema or key."""
 
-from __future__ import annotations
-
 import os
 import uuid
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """`store`: create, show, upgrade and reassign the store."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

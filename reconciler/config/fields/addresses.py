@@ -1,7 +1,5 @@
 """Parses URLs, origins and host keys. An error never contains the value."""
 
-from __future__ import annotations
-
 import base64
 import ipaddress
 import re

@@ -4,8 +4,6 @@ An error says what the value must be, without the key's name, which the reporter
 `PATTERNS` explains each pattern in words.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ mapping or list, at its depth, belongs to its foot. Comments before the first ke
 blank line divides them, those below the last blank line belong to the first key.
 """
 
-from __future__ import annotations
-
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ An inherited value that is already right is left out, an inherited value to be c
 default is not written.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Lists the files that hold documents: named files, and below folders the files in the places of documents."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path

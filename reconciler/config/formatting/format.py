@@ -1,7 +1,5 @@
 """Formats the bytes of a YAML file as canonical text, or reports why it cannot."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Renders the diff of formatting a file, without secrets."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from difflib import unified_diff

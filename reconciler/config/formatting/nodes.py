@@ -1,7 +1,5 @@
 """Defines a document as written: values with the comments that belong to them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -44,7 +42,7 @@ class SyntaxEntry:
 
     #: None for an item of a list
     key: SyntaxScalar | None
-    value: SyntaxNode
+    value: "SyntaxNode"
     #: comments above the entry, with their `#`, and blank lines between and below them
     lines_above: list[str] = field(default_factory=list)
     trailing_comment: TrailingComment | None = None

@@ -4,8 +4,6 @@ Names that people choose (of environments) and items of lists keep their order, 
 last, in their order.
 """
 
-from __future__ import annotations
-
 import inspect
 import os
 from collections.abc import Mapping as ReadOnly

@@ -1,7 +1,5 @@
 """Parses a text that `config.yaml.reader` accepts into nodes with their positions, to which comments are attached."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,7 +26,7 @@ class CollectionPlace:
 
     node: SyntaxMapping | SyntaxSequence
     #: the entry whose value it is; None for the root
-    owner: EntryPlace | None
+    owner: "EntryPlace | None"
     #: index in the text; `end` likewise
     start: int
     column: int

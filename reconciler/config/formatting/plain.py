@@ -1,7 +1,5 @@
 """Converts nodes to trees that models read, and the values of models to plain ones to compare and write."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import Enum

@@ -4,8 +4,6 @@ The indentation is two spaces, for lists below their key too. Braces and bracket
 contain no comment. A comment behind a value stays in its column if there is room, else two spaces behind the value.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence as Lines
 

@@ -1,7 +1,5 @@
 """Reads one customer's folder: its document, its communities and its own lessons."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Warns about keys without effect yet, and about passwords in store URLs."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit

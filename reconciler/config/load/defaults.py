@@ -1,7 +1,5 @@
 """Reads the defaults.yaml files of a repository, and merges what a customer or a community inherits."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 from reconciler.config.load.document import NO_INHERITANCE, Inheritance, LoadResult, merge_inherited, open_document

@@ -4,8 +4,6 @@ Read from one customer's folder or a group's, all other customers would look rem
 searched in the wrong place. Only a few names are looked up.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

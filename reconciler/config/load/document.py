@@ -1,7 +1,5 @@
 """Reads one document, merges it with what it inherits, and validates it."""
 
-from __future__ import annotations
-
 import errno
 from dataclasses import dataclass
 from typing import Generic, TypeVar

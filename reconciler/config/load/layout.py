@@ -3,13 +3,11 @@
 An almost correct name is an error: a file that is silently skipped would look like a removed one.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 from reconciler.model.diagnostic import ConfigurationRefusal, Diagnostic, Span, build_error, build_warning
 from reconciler.model.ids import CustomerId
@@ -119,7 +117,7 @@ class CustomerFolder:
     diagnostics: tuple[Diagnostic, ...] = ()
     path: str = ""
 
-    def replace_files(self, files: Files) -> CustomerFolder:
+    def replace_files(self, files: Files) -> Self:
         """Return the same folder, read from `files`."""
         file = self.file and self.file._replace(files=files)
         several = (self.defaults, self.communities, self.lessons)
@@ -140,7 +138,7 @@ class RepositoryLayout:
     customers: list[CustomerFolder] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
-    def replace_files(self, files: Files, only: Collection[CustomerId] | None) -> RepositoryLayout:
+    def replace_files(self, files: Files, only: Collection[CustomerId] | None) -> Self:
         """Return the same layout, read from `files`. only: IDs of the customers to replace; None for all."""
         return replace(
             self,

@@ -3,8 +3,6 @@
 It reads the documents as written, so that a mistake elsewhere in a document does not hide its references.
 """
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

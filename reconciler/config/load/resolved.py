@@ -1,7 +1,5 @@
 """Defines a loaded customers repository: its documents, the place of each value, and all diagnostics."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 Most customers of a plan are unchanged, and an unchanged customer needs no more than its summary.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property

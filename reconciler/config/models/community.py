@@ -1,7 +1,5 @@
 """Describes a community: a customer's site license, its members and its lessons."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Annotated, Literal

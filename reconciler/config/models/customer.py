@@ -1,7 +1,5 @@
 """Describes a customer: an institution, its administrators, its LMSs and the source of its people."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Annotated, Literal
 

@@ -5,8 +5,6 @@ check a document of which other parts are invalid (`config.validation.partial_do
 part stops there, by `UnknownValue`, and every other rule goes on.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date

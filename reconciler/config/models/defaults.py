@@ -1,7 +1,5 @@
 """Describes defaults.yaml: the settings that every customer below its folder inherits."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, create_model

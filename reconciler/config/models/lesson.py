@@ -1,7 +1,5 @@
 """Describes a lesson: a text to read, from the shared catalog or of one customer."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from reconciler.config.fields.addresses import WebUrl

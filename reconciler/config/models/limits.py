@@ -1,7 +1,5 @@
 """Describes the limits of removals and changes without approval: max(floor, percent of the active rows)."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from reconciler.config.fields.values import Count, Percent, Window

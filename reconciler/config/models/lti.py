@@ -1,7 +1,5 @@
 """Describes a customer's LMSs, which launch lessons by LTI 1.1."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Annotated, Literal
 

@@ -4,8 +4,6 @@ Rules between fields apply only to the whole document. A choice between types (o
 of all of them, since another file may set the type.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from functools import cache, reduce
 from operator import or_

@@ -1,7 +1,5 @@
 """Describes the source of a customer's people: manual, or a OneRoster roster."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Annotated, Literal

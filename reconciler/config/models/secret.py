@@ -1,7 +1,5 @@
 """Describes secrets in a document: always a reference, never a literal, which is refused and never repeated."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

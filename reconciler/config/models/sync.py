@@ -1,7 +1,5 @@
 """Describes how a roster arrives: by upload, from an SFTP server, or from a OneRoster API."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Annotated, Literal

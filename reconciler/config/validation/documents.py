@@ -5,8 +5,6 @@ A list whose items have an ID becomes a mapping keyed by it, so that items are c
 nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 import orjson

@@ -1,7 +1,5 @@
 """Finds the keys and descriptions that a model has at a path, for messages about a document."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import UnionType

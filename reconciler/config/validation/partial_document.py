@@ -5,8 +5,6 @@ in it is called with a `PartialDocument` in place of the model: it has the value
 raises `UnknownValue` for the others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, get_origin

@@ -4,8 +4,6 @@ It reads only an error's type, path and context, never its input. A message quot
 choice, number or date, and never below a key that may hold a secret.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Lists words of other products and of everyday language for keys and values of the YAML files, for hints."""
 
-from __future__ import annotations
-
 from reconciler.model.role import ROLE_NAMES
 from reconciler.model.suggestion import fold_spelling
 

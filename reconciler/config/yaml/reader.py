@@ -6,8 +6,6 @@ documents, conflict markers, tabs as indentation, bytes that are not UTF-8, file
 a value, and a key only if it looks like one.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -3,8 +3,6 @@
 No message or hint repeats the file's text, apart from single punctuation characters.
 """
 
-from __future__ import annotations
-
 import re
 
 from ruamel.yaml.error import MarkedYAMLError

@@ -4,8 +4,6 @@ Mappings and sequences are subclasses of dict and list, so that a validator read
 text as written (`02134` and `no` stay as they are; a field of a number parses it), or None for YAML's null.
 """
 
-from __future__ import annotations
-
 from typing import Protocol, TypeAlias
 
 from reconciler.model.diagnostic import Span

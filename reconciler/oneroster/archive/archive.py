@@ -3,8 +3,6 @@
 A hostile or damaged archive is refused as a whole, because the rest of it proves nothing about missing records.
 """
 
-from __future__ import annotations
-
 import io
 import posixpath
 import re

@@ -1,7 +1,5 @@
 """Reads manifest.csv: the OneRoster version of a ZIP and the mode of each file (bulk, delta or absent)."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Collection, Iterator, Mapping

@@ -4,8 +4,6 @@ It checks only for endless rows, quotes and headers, and for the header of anoth
 the file is complete.
 """
 
-from __future__ import annotations
-
 import codecs
 from collections.abc import Callable
 

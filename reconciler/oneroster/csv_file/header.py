@@ -1,7 +1,5 @@
 """Reads the header row of a CSV file: the position of each column of the standard."""
 
-from __future__ import annotations
-
 import csv
 import difflib
 import io

@@ -4,8 +4,6 @@ Needed only for a file with quotes, blank lines, control characters or rows with
 on columns; no row becomes a Python object.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import polars as pl

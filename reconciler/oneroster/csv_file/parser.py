@@ -1,7 +1,5 @@
 """Parses well-formed CSV rows into columns of text."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Frames of quarantined rows, with the problem, its position and a hint for each row."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

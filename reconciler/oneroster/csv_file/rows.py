@@ -4,8 +4,6 @@ An invalid optional value is dropped with a warning; an invalid value that is re
 quarantines its row. A quarantined row protects the records it names, so no row is lost silently.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias

@@ -1,7 +1,5 @@
 """Reads one CSV file into a frame of text columns, with the physical line of each row."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Checks the bytes of a CSV file before parsing: encoding, line ends and the skeleton of its structure."""
 
-from __future__ import annotations
-
 import codecs
 import re
 from collections.abc import Iterator

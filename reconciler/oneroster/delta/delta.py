@@ -4,8 +4,6 @@ An `active` row replaces its record, a `tobedeleted` row marks it, and other rec
 checked in the resulting roster, so that they may point to records of earlier files.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 

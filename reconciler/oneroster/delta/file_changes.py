@@ -1,7 +1,5 @@
 """Overlays one delta file on the rows sent before."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import polars as pl

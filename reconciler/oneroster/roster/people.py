@@ -1,7 +1,5 @@
 """Builds users and their roles in orgs: from two columns of users.csv in 1.1, from roles.csv in 1.2."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import polars as pl

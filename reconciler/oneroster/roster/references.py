@@ -3,8 +3,6 @@
 A quarantined row counts as present: it is in the file, only not readable.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import polars as pl

@@ -1,7 +1,5 @@
 """Assembles a roster from its checked files, independent of their source: references and roles."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

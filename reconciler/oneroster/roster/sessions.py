@@ -1,7 +1,5 @@
 """Reads academicSessions.csv: the dates of terms. An unreadable session never ends a class."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta

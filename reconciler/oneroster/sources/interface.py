@@ -4,8 +4,6 @@ Rows of an API are first written to files of the standard, so that every check, 
 ZIP, an SFTP server and an API.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol

@@ -5,8 +5,6 @@ file begins with `sourcedId`, `status` and `dateLastModified`. `IN_USE` lists th
 their names there; all others are dropped.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum

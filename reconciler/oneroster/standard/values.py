@@ -4,10 +4,9 @@ Each function decides by the distinct values of a column, of which there are few
 deviates from the standard. An unknown value is never guessed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import polars as pl
 
@@ -31,7 +30,7 @@ class ColumnReading:
     nonstandard: pl.Series
 
     @classmethod
-    def from_unchanged(cls, values: pl.Series) -> ColumnReading:
+    def from_unchanged(cls, values: pl.Series) -> Self:
         """Return the reading of values that need no change."""
         no = pl.repeat(False, values.len(), dtype=pl.Boolean, eager=True)
         return cls(values, no, no)

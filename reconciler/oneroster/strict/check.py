@@ -1,7 +1,5 @@
 """Checks every file of a OneRoster ZIP for strict conformance to the standard."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Collects violations: counts all of them and keeps the first of each rule for the list."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """Checks the gradebook and resources: score ranges, scales, objectives, enrollments and roles."""
 
-from __future__ import annotations
-
 import polars as pl
 
 from reconciler.oneroster.strict.findings import Findings

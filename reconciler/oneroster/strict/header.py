@@ -1,7 +1,5 @@
 """Checks the header row: all columns, spelled exactly, in order, extensions last."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 It works on columns; no row becomes a Python object.
 """
 
-from __future__ import annotations
-
 import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass

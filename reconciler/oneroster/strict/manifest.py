@@ -1,7 +1,5 @@
 """Checks manifest.csv: its form, its properties, and the declared files against the archive."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Collection, Mapping

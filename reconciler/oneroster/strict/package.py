@@ -1,7 +1,5 @@
 """Checks the members of the ZIP package: the files of the standard, and others."""
 
-from __future__ import annotations
-
 import posixpath
 import stat
 import zipfile

@@ -1,7 +1,5 @@
 """Renders the documentation page of the strict check: `python -m reconciler.oneroster.strict.page`."""
 
-from __future__ import annotations
-
 from itertools import groupby
 
 from reconciler.model.diagnostic import Severity

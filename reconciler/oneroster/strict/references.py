@@ -1,7 +1,5 @@
 """Checks that sourcedIds are unique in their file and exist in the file that they refer to."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 
 import polars as pl

@@ -1,7 +1,5 @@
 """The rules of strict conformance as data, which code, docs and tests read."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

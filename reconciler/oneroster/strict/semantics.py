@@ -1,7 +1,5 @@
 """Checks rows that refer to each other: the target's type, the same user or class at both ends, primary roles."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

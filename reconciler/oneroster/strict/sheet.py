@@ -1,7 +1,5 @@
 """Reads one file of the standard into a frame of the checked columns, and checks its text, header and rows."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ are not plain text: `name=type`, with a `StrictType` or an enumeration of `WORDS
 that file.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum

@@ -1,7 +1,5 @@
 """Checks the values of one file: required values, types, and status and dateLastModified by mode."""
 
-from __future__ import annotations
-
 import polars as pl
 
 from reconciler.oneroster.strict.findings import Findings

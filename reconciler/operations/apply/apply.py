@@ -1,7 +1,5 @@
 """Apply a plan customer by customer: one that fails, is stale or is held does not stop the others."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass

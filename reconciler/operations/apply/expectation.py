@@ -4,8 +4,6 @@ An id is a digest, so it does not tell the reviewed effects. But reviewed effect
 since, and each run keeps digests of its effects: added to the plan's own, they give the reviewed id or not.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 

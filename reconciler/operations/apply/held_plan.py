@@ -1,7 +1,5 @@
 """Save a plan in the store, under the id of its hold, until a person approves it."""
 
-from __future__ import annotations
-
 import io
 from dataclasses import replace
 

@@ -4,8 +4,6 @@ A plan file contains people's names but no secret. Its last member is a signatur
 the names and bytes of all others, so that a changed, incomplete or foreign file is refused.
 """
 
-from __future__ import annotations
-
 import errno
 import hmac
 import io

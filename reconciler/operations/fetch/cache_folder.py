@@ -1,7 +1,5 @@
 """Folder for files that may be lost, outside every repository: pages of interrupted fetches."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Create the roster sources of customers, and fetch several of them at the same time."""
 
-from __future__ import annotations
-
 import logging
 import os
 import queue

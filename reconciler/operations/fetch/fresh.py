@@ -1,7 +1,5 @@
 """Provide the fresh rosters of one plan: from a ZIP file, already fetched, or fetched now."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -17,7 +15,14 @@ from reconciler.oneroster.bundle import read_bundle, read_zip
 from reconciler.oneroster.snapshot import Snapshot
 from reconciler.oneroster.sources import FetchRequest, PreviousRoster, SourceBundle
 from reconciler.operations import interruption
-from reconciler.operations.fetch import fetching
+from reconciler.operations.fetch.fetching import (
+    FetchPool,
+    ProgressFactory,
+    create_host_throttle,
+    create_source,
+    make_silent_progress,
+    open_fetch_pool,
+)
 from reconciler.operations.fetch.snapshots import read_base_snapshot
 from reconciler.operations.workspace import Workspace
 
@@ -34,9 +39,9 @@ class FreshRosters:
     def __init__(
         self,
         workspace: Workspace,
-        fetch_pool: fetching.FetchPool,
+        fetch_pool: FetchPool,
         fetched_at: Moment,
-        progress_factory: fetching.ProgressFactory = fetching.make_silent_progress,
+        progress_factory: ProgressFactory = make_silent_progress,
     ) -> None:
         self._workspace = workspace
         self._fetch_pool = fetch_pool
@@ -64,9 +69,9 @@ class FreshRosters:
             return
         assert isinstance(rostering, OneRosterRostering)
         if self._hosts is None:
-            self._hosts = fetching.create_host_throttle(self._workspace)
+            self._hosts = create_host_throttle(self._workspace)
         try:
-            source = fetching.create_source(self._workspace, customer, rostering, self._hosts)
+            source = create_source(self._workspace, customer, rostering, self._hosts)
         except Refusal as refusal:
             self.add_fetched(customer.id, refusal)
             return
@@ -143,12 +148,12 @@ class FreshRosters:
 
 @contextmanager
 def open_fresh_rosters(
-    workspace: Workspace, fetched_at: Moment, progress_factory: fetching.ProgressFactory = fetching.make_silent_progress
+    workspace: Workspace, fetched_at: Moment, progress_factory: ProgressFactory = make_silent_progress
 ) -> Iterator[FreshRosters]:
     """Provide the fresh rosters of one plan; the exit does not wait for unfinished fetches."""
     rosters: FreshRosters | None = None
     try:
-        with fetching.open_fetch_pool() as pool:
+        with open_fetch_pool() as pool:
             rosters = FreshRosters(workspace, pool, fetched_at, progress_factory)
             yield rosters
     finally:

@@ -1,7 +1,5 @@
 """Fetch a customer's roster into a file, or probe its source, without a plan."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Save the last good roster of a customer, and read it back as a snapshot."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any

@@ -1,7 +1,5 @@
 """Send the messages of the outbox one by one, and settle or defer each."""
 
-from __future__ import annotations
-
 import ipaddress
 import logging
 import os

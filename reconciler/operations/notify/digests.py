@@ -5,8 +5,6 @@ first run of the day that has something to report makes the digest of new events
 digest is made only of what has waited since the morning before.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, time, timedelta

@@ -4,8 +4,6 @@ Each event is posted to the webhook; email is one digest a day (`notify.digests`
 never fails a sync.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace

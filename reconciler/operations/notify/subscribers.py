@@ -1,7 +1,5 @@
 """Read the subscribers of a customer's notifications from the configuration last applied."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Compare a plan with a base in git: its customers, the base's documents, weakened settings, and what it leaves out."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Plan the catalog: the lessons that belong to no customer."""
 
-from __future__ import annotations
-
 from reconciler.model.plan import CATALOG, CustomerPlan
 from reconciler.operations.plan.base import read_base_documents
 from reconciler.operations.plan.documents import CATALOG_NAME, read_catalog_documents

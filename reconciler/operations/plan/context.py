@@ -1,7 +1,5 @@
 """Everything that one plan reads from: the files, the store and the fresh rosters."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Read the documents of one customer, or of the catalog, from the files and from the store."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any

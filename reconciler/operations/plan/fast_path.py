@@ -1,7 +1,5 @@
 """Plan customers whose documents did not change, without reading them: most of a large repository's customers."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 
 from reconciler.config.load import ResolvedCustomer

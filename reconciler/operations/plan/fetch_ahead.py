@@ -1,7 +1,5 @@
 """Fetch the rosters of the next customers while one customer is planned."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterator, Sequence
 

@@ -1,7 +1,5 @@
 """Keep the failure of one customer's plan from stopping the others, and log each outcome."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Make a plan: read the files, the rosters and the store, and write nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Find customers and documents whose id in the files differs from the store's or the base's."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The request for a plan: the customers and the rosters that it covers."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path

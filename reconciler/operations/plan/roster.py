@@ -1,7 +1,5 @@
 """Compare a customer's roster with the store: read both, check the gates, decide every change, and count its impact."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 

@@ -1,7 +1,5 @@
 """Build the rules of planning from a customer's configuration: capped limits, pre-approvals and exceptions."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any

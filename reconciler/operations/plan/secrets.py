@@ -1,7 +1,5 @@
 """Check the secrets that a customer's configuration names: are they set, and do they differ from the store's?"""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Select the customers that a plan covers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from reconciler.model.diagnostic import Refusal, Span

@@ -1,7 +1,5 @@
 """Read facts about all customers from the store at once, for plans that need them one by one."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 

@@ -4,8 +4,6 @@ Unattended work uses it, so that an old checkout cannot reverse newer settings. 
 Documents that were changed outside reconciler are used as they are; the next plan of the files shows that drift.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -1,7 +1,5 @@
 """Select the customers to sync: the named ones, all with an automatic frequency, or those of them that are due."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime

@@ -3,8 +3,6 @@
 Uses the configuration last applied and reads it again for every plan, so that an apply in the meantime wins.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections.abc import Iterator
@@ -100,7 +98,7 @@ class ChangeTally:
     added: int = 0
     changed: int = 0
 
-    def __add__(self, other: ChangeTally) -> ChangeTally:
+    def __add__(self, other: "ChangeTally") -> "ChangeTally":
         return ChangeTally(self.removed + other.removed, self.added + other.added, self.changed + other.changed)
 
 

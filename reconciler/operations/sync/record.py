@@ -1,7 +1,5 @@
 """Update the record of a customer's syncs: its outcome and since when, the next attempt, and the roster's freshness."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime

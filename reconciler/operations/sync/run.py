@@ -4,8 +4,6 @@ A failure of one customer does not stop the others. A customer's events are hand
 that records its sync, so that each is queued once; `operations.notify` delivers them.
 """
 
-from __future__ import annotations
-
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,7 +24,15 @@ from reconciler.network.politeness import HostThrottle
 from reconciler.oneroster.sources import FetchRequest, PreviousRoster, Source, SourceBundle
 from reconciler.operations import interruption
 from reconciler.operations.failure import UNEXPECTED_EXCEPTIONS, report_unexpected_error
-from reconciler.operations.fetch import fetching
+from reconciler.operations.fetch.fetching import (
+    WINDOW,
+    FetchPool,
+    ProgressFactory,
+    create_host_throttle,
+    create_source,
+    make_silent_progress,
+    open_fetch_pool,
+)
 from reconciler.operations.fetch.fresh import close_fetched_stream
 from reconciler.operations.fetch.snapshots import read_earlier_roster
 from reconciler.operations.notify.deliver import read_signing_secret
@@ -96,7 +102,7 @@ class SyncRequest:
     #: ids; empty for all with an automatic frequency
     customers: tuple[CustomerId, ...] = ()
     due_only: bool = False
-    progress_factory: fetching.ProgressFactory = fetching.make_silent_progress
+    progress_factory: ProgressFactory = make_silent_progress
     #: seconds to wait for another apply of a customer
     lock_timeout: float = 0.0
 
@@ -148,7 +154,7 @@ def sync_customers(
         for each in selection.unreadable:
             run.add_result(run.record_unreadable(each))
         if selection.candidates:
-            with fetching.open_fetch_pool() as pool:
+            with open_fetch_pool() as pool:
                 run.run_fetches(selection.candidates, pool)
     return tuple(sorted(run.results, key=lambda result: result.id))
 
@@ -193,17 +199,14 @@ class _SyncJob:
         except Refusal as refusal:
             return _report_not_begun(name, refusal, due_only=self.request.due_only)
 
-    def run_fetches(self, candidates: tuple[SyncCandidate, ...], fetch_pool: fetching.FetchPool) -> None:
-        hosts = fetching.create_host_throttle(self.workspace)
+    def run_fetches(self, candidates: tuple[SyncCandidate, ...], fetch_pool: FetchPool) -> None:
+        hosts = create_host_throttle(self.workspace)
         per_host = self.workspace.repository.settings.network.fetches_per_host
         waiting = list(candidates)
         open_: dict[Future[SourceBundle | Refusal], _SyncInProgress] = {}
         try:
             while waiting or open_:
-                while (
-                    len(open_) < fetching.WINDOW
-                    and (turn := _find_next_turn(waiting, open_.values(), per_host)) is not None
-                ):
+                while len(open_) < WINDOW and (turn := _find_next_turn(waiting, open_.values(), per_host)) is not None:
                     one = self._begin_sync(waiting.pop(turn), hosts)
                     if one is not None:
                         open_[_start_fetch(one, fetch_pool)] = one
@@ -243,7 +246,7 @@ class _SyncJob:
             self.add_result(_report_not_begun(candidate.id, refusal, due_only=self.request.due_only))
             return None
         try:
-            source = fetching.create_source(
+            source = create_source(
                 add_applied_customers(self.workspace, [candidate.resolved]),
                 candidate.customer,
                 candidate.rostering,
@@ -376,7 +379,7 @@ def _log_result(finished: CustomerSyncResult) -> None:
     )
 
 
-def _start_fetch(current: _SyncInProgress, fetch_pool: fetching.FetchPool) -> Future[SourceBundle | Refusal]:
+def _start_fetch(current: _SyncInProgress, fetch_pool: FetchPool) -> Future[SourceBundle | Refusal]:
     assert current.source is not None
     return fetch_pool.start_fetch(current.candidate.id, current.source, current.request)
 

@@ -1,7 +1,5 @@
 """Plan the undo of a run's document changes, for a customer or the catalog."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Describe what an undo skips and why, and what it cannot undo."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import polars as pl

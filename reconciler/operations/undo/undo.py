@@ -1,7 +1,5 @@
 """Make the plan that reverses a run; it is shown, saved and applied like any other."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 

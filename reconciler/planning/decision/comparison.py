@@ -1,7 +1,5 @@
 """Compares a roster with the store in four steps: match, diff, remove, merge."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 

@@ -1,7 +1,5 @@
 """Builds the desired roster of a snapshot, with the rows of one person combined and merges settled."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import polars as pl

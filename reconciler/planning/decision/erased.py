@@ -3,8 +3,6 @@
 Nothing of these rows is used or saved, and they are no evidence for or against anybody else.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import polars as pl

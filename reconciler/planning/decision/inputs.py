@@ -1,7 +1,5 @@
 """Defines the inputs of a roster's decision."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import polars as pl

@@ -1,7 +1,5 @@
 """Decides one customer's roster: every change of orgs, people, classes and enrollments, with limits and holds."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 

@@ -4,8 +4,6 @@ A stricter value is no weakening, and neither are the values of a new document. 
 one more entry, or one that lasts longer or covers more.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 

@@ -5,8 +5,6 @@ the first one that is active, else the first that was removed, which is then res
 in the files has is free only if that one is renamed as well, so IDs can be passed on, even in a circle.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar

@@ -4,8 +4,6 @@ A frame has CHANGE_COLUMNS, then the kind's compared fields (`model.roster.ROSTE
 same fields before it, each under BEFORE_PREFIX. A plan may add CAUSE_COLUMN and columns under IMPACT_PREFIX.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import polars as pl
@@ -22,7 +20,7 @@ class ChangeColumn:
     name: str
     #: one sentence on its values and on what null means
     meaning: str
-    type: type[pl.DataType] = pl.String
+    type: "type[pl.DataType]" = pl.String
 
 
 CHANGE_COLUMNS = (

@@ -1,7 +1,5 @@
 """Counts the changes of one customer's roster by kind and action."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import polars as pl

@@ -1,7 +1,5 @@
 """Computes one number per roster row, equal for rows with the same key and compared fields."""
 
-from __future__ import annotations
-
 import polars as pl
 import polars_hash as plh
 

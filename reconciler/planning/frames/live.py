@@ -1,7 +1,5 @@
 """The rows of one customer's roster in the store, as frames that planning compares."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 

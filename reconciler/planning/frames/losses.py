@@ -1,7 +1,5 @@
 """Expressions that select the rows of change frames by which people lose something."""
 
-from __future__ import annotations
-
 import polars as pl
 
 from reconciler.model.change import Action

@@ -3,8 +3,6 @@
 Approved people count toward no limit. They are recorded under the pre-approval, so that its number holds over all runs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Keeps the removals of an earlier full roster held when a delta roster follows, in which absence means nothing."""
 
-from __future__ import annotations
-
 import polars as pl
 
 from reconciler.model.kind import ROSTER_KINDS, Kind

@@ -1,7 +1,5 @@
 """Holds changes that depend on held ones, and those that would leave a customer without a person it needs."""
 
-from __future__ import annotations
-
 import polars as pl
 
 from reconciler.model.kind import Kind

@@ -1,7 +1,5 @@
 """Holds the changes that the findings of gates cast doubt on."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import polars as pl

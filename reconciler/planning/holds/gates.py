@@ -4,8 +4,6 @@ Each gate is one small rule in the table RULES; its outcome and its sentence for
 the reader (a truncated archive, a file without its header) refuse before there is a snapshot.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 

@@ -5,8 +5,6 @@ people who leave may be the ones who join. Such changes wait like those that exc
 meanwhile.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Counts the changes toward the customer's limits, and holds the rows that exceed one."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import polars as pl

@@ -6,8 +6,6 @@ one large one. Active rows are managed by the roster, not tombstoned and not an 
 counts in both.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Holds both halves of a merge together, so that no account is merged by half."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import polars as pl

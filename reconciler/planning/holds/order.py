@@ -1,7 +1,5 @@
 """Defines the order of the holds as data, which planning applies and docs/reference/holds.md lists."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Renders docs/reference/holds.md from the order of the holds."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from reconciler.planning.holds.order import HOLD_STEPS, SETTLE_STEPS, HoldStep

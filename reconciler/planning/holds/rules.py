@@ -1,7 +1,5 @@
 """Defines the settings that decide how much a roster may change without approval."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from enum import StrEnum
 

@@ -1,7 +1,5 @@
 """Holds changes during a season of the customer's calendar."""
 
-from __future__ import annotations
-
 import polars as pl
 
 from reconciler.model.change import Action

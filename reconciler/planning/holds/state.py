@@ -1,9 +1,8 @@
 """Defines the value that every hold takes and returns: the changes so far, and the inputs that decide which wait."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import polars as pl
 
@@ -72,12 +71,12 @@ class HoldState:
     #: rows that clash with others (QUARANTINE_SCHEMA)
     quarantine: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=QUARANTINE_SCHEMA))
 
-    def hold_where(self, kind: Kind, condition: pl.Expr) -> HoldState:
+    def hold_where(self, kind: Kind, condition: pl.Expr) -> Self:
         """Hold the kind's rows for which `condition` is true; null counts as false."""
         frame = self.changes[kind].with_columns((pl.col("held") | condition.fill_null(False)).alias("held"))
         return replace(self, changes={**self.changes, kind: frame})
 
-    def add_causes(self, *causes: str) -> HoldState:
+    def add_causes(self, *causes: str) -> Self:
         """Add sentences on held changes."""
         return replace(self, causes=(*self.causes, *causes)) if causes else self
 

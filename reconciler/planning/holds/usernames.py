@@ -4,8 +4,6 @@ A person who wants the username of a held deletion is held too. A row that wants
 is quarantined.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import polars as pl

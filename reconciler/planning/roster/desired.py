@@ -4,8 +4,6 @@ Rows belong to the customer whose `client_partner_id` is their org or an ancesto
 quarantined: it changes nothing, and the records that it names are protected.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 

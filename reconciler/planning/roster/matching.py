@@ -5,8 +5,6 @@ non-empty value that is unique on both sides, against accounts whose own sourced
 a username can be reassigned to another person, so only an identifier restores a deleted account.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 

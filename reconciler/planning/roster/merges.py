@@ -4,10 +4,9 @@ An entry that does not name two people of the roster, one of whom stays, does no
 before rows are compared, because both sourcedIds are one person's from then on.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import polars as pl
 
@@ -58,7 +57,7 @@ class MergePlan:
         """Return the accounts that are not merged into another one: only these are compared with the roster."""
         return users.join(self.pairs, left_on="id", right_on="merge_id", how="anti") if self.pairs.height else users
 
-    def restrict_to_desired(self, desired: DesiredRoster) -> MergePlan:
+    def restrict_to_desired(self, desired: DesiredRoster) -> Self:
         """Return the plan without pairs of which the desired roster has nobody: each account then follows its own
         row. Return the same object if there are none."""
         if not self.pairs.height:

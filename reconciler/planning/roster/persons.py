@@ -6,8 +6,6 @@ same identifier and the same given and family name. A person stays while any of 
 that leaves takes its own roles and enrollments along. Accounts are never merged here, only by entries of `merges`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 

@@ -4,8 +4,6 @@ A school is unplaced if it has no parent, or one that is not in the file. Its pe
 they did not leave: their rows are quarantined, and the customer's records stay as they are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """Builds the quarantined rows that planning adds to those of the reader."""
 
-from __future__ import annotations
-
 import polars as pl
 
 from reconciler.model.kind import Kind

@@ -4,8 +4,6 @@ A roster removes only records that it manages: never an administrator, a protect
 quarantined row names.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import polars as pl

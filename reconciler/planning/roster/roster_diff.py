@@ -1,7 +1,5 @@
 """Compares the desired rows of a roster with those in the store and builds change frames, none held yet."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import polars as pl

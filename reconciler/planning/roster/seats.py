@@ -1,7 +1,5 @@
 """Warns of communities that would have more members than seats."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ An unselected row is still in the file: an account of it leaves because it is no
 with another person.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType

@@ -3,8 +3,6 @@
 `enabledUser` is about a person at the source, not about an account that the person or the configuration created.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

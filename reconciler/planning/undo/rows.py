@@ -1,7 +1,5 @@
 """Builds the rows that a run touched with their values before it, their values now and the action that reverses it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from enum import StrEnum
 

@@ -4,8 +4,6 @@ Rows that the run created are deleted, rows that it deleted are restored, all ot
 that changed since, by a later run or outside reconciler, are skipped and listed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """Render diagnostics as workflow commands of GitHub Actions, which annotate the lines of a pull request."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from typing import assert_never
 

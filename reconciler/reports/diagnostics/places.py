@@ -1,7 +1,5 @@
 """Map files to their paths in the repository, whatever the current folder is, for reports that programs read."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Render diagnostics in SARIF 2.1.0, the exchange format of code scanners (OASIS standard)."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Render a plan as one self-contained HTML file: it makes no requests, and is readable without its script."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Render a plan as Markdown for one comment on a pull request, the most important first, within its maximum size."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace

@@ -6,8 +6,6 @@ shown as escapes. Text of plain words stays plain. Templates escape everything t
 side, never join them by `~` or the filter `join`, which escape for HTML only.
 """
 
-from __future__ import annotations
-
 import html
 import re
 from collections.abc import Callable

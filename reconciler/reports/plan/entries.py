@@ -1,7 +1,5 @@
 """Convert a change to the columns of a row, before a page escapes them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import assert_never
 

@@ -4,8 +4,6 @@ Only changes of documents fold, field by field, since roster rows are individual
 removes something, is held or names a person never folds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import is_

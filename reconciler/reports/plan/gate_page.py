@@ -1,7 +1,5 @@
 """Generate docs/reference/gates.md from the table of gates."""
 
-from __future__ import annotations
-
 from reconciler.model.gate import GATES, Gate, GateOutcome
 
 HEAD = """\

@@ -1,7 +1,5 @@
 """Render a plan as JSON; the same plan gives the same bytes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Set
 from typing import TypeAlias, assert_never
 

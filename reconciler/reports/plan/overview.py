@@ -1,7 +1,5 @@
 """Summarize a plan for people: the headline, changes that several customers share, and the rest of each customer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +26,7 @@ class _Sum:
     total: int = 0
     held: int = 0
 
-    def __add__(self, other: _Sum) -> _Sum:
+    def __add__(self, other: "_Sum") -> "_Sum":
         return _Sum(self.total + other.total, self.held + other.held)
 
 

@@ -1,7 +1,5 @@
 """Show people in a report by name, by pseudonym, or by sourcedId without names."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """List the protections that a plan weakens, as rows of a report; a row may cover several customers."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from reconciler.model.diagnostic import Span

@@ -1,7 +1,5 @@
 """Write docs/reference/reasons.md from the table of reasons."""
 
-from __future__ import annotations
-
 from reconciler.model.reason import SENTENCES
 
 HEAD = """\

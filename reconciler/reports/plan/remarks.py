@@ -1,7 +1,5 @@
 """Format the limits and diagnostics of one customer, which follow its changes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import zip_longest

@@ -3,8 +3,6 @@
 All other rows stay in their frame: a first load of a million people makes a few thousand values.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, assert_never

@@ -4,8 +4,6 @@ It is strict about present keys and open to new ones: unknown keys are allowed e
 reasons are examples.
 """
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Any, TypeAlias
 

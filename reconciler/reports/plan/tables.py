@@ -1,7 +1,5 @@
 """Format the changes of one customer as aligned lines."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import assert_never

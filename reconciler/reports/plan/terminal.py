@@ -1,7 +1,5 @@
 """Clean, measure, pad, color and wrap text in terminal cells."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Render a plan for a terminal: totals on the first line, then weakened protections, removals and other changes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -188,7 +186,8 @@ def format_weakened_lines(rows: Sequence[WeakeningRow], layout: TerminalLayout) 
 def _describe_owners(row: WeakeningRow) -> str:
     who = clean_text(", ".join(row.customers)) or "reconciler.yaml"
     if len(row.customers) > 1:
-        who = f"{wording.format_kind_count(len(row.customers), Kind.CUSTOMER)}: {clean_text(wording.format_names(row.customers))}"
+        count = wording.format_kind_count(len(row.customers), Kind.CUSTOMER)
+        who = f"{count}: {clean_text(wording.format_names(row.customers))}"
     return f"{who}{f', {clean_text(row.key)}' if row.key else ''}"
 
 
@@ -219,7 +218,8 @@ def _format_fold(fold: Fold, layout: TerminalLayout) -> Iterable[str]:
         f"{layout.paint.format_yellow(MARKS[fold.action])} "
         f"{what}{cause}{_format_place(fold.origin, other_places=fold.other_places)}"
     )
-    which = f"{wording.format_kind_count(len(fold.customers), Kind.CUSTOMER)}: {clean_text(wording.format_names(fold.customers))}"
+    count = wording.format_kind_count(len(fold.customers), Kind.CUSTOMER)
+    which = f"{count}: {clean_text(wording.format_names(fold.customers))}"
     if fold.things != len(fold.customers):
         which = f"{wording.format_kind_count(fold.things, fold.kind)} of {which}"
     yield f"{_INDENT * 2}{which}"

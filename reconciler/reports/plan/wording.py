@@ -1,7 +1,5 @@
 """Express numbers, times, reasons and values in plain words."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import assert_never

@@ -1,7 +1,5 @@
 """Parse the URL of a store into an address whose `str()` is safe to show."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ Statements are SQLAlchemy Core or SQL text with named parameters, compiled here.
 its values, so `fetch_frame` takes the schema that its caller expects.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache

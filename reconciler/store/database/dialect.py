@@ -1,7 +1,5 @@
 """Define the interface of a database: connecting to it, and the SQL in which SQLite and PostgreSQL differ."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol

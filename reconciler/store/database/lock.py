@@ -3,8 +3,6 @@
 A lock ends with its process, and its error names the process that holds it.
 """
 
-from __future__ import annotations
-
 import fcntl
 import getpass
 import hashlib

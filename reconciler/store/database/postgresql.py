@@ -1,7 +1,5 @@
 """Connect to PostgreSQL through ADBC and translate its errors."""
 
-from __future__ import annotations
-
 import re
 import time
 import weakref

@@ -1,7 +1,5 @@
 """Connect to SQLite through ADBC, so that readers never wait for the writer, and translate its errors."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Read the rows that a run changed: each as it was before, and whether later runs changed it since."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import polars as pl

@@ -1,7 +1,5 @@
 """Hash runs into a signed chain, and verify that no run was changed or removed."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence

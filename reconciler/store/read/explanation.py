@@ -1,7 +1,5 @@
 """Read the origin, changes, identities and communities of one row, to explain it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Build the SQL of a row's image: the JSON of its columns that the journal keeps and an undo compares."""
 
-from __future__ import annotations
-
 from reconciler.model.kind import Kind
 from reconciler.store.database.dialect import Dialect
 from reconciler.store.read.roster_frames import MAIN_FIRST, ROSTER_ISSUER

@@ -1,7 +1,5 @@
 """Read the unapproved changes of earlier runs that count toward the limits of the next plan."""
 
-from __future__ import annotations
-
 import polars as pl
 
 from reconciler.model.ids import CustomerNumber, Moment, RunId

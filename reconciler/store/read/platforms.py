@@ -1,7 +1,5 @@
 """Read which customer has, or lately had, the consumer key of an LMS."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any

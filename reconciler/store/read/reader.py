@@ -1,7 +1,5 @@
 """Read the customers, documents, snapshots, holds, runs and secrets of the store in one consistent view."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Define the records that a reader returns from the store's small tables."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum

@@ -5,8 +5,6 @@ The names `class`, `user` and `primary` are quoted because they are SQL keywords
 which has no statistics, from using an index on a value that all rows of a customer share.
 """
 
-from __future__ import annotations
-
 import polars as pl
 
 from reconciler.model.ids import CustomerNumber

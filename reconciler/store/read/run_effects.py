@@ -1,7 +1,5 @@
 """Read digests of the effects that recent runs carried out."""
 
-from __future__ import annotations
-
 import polars as pl
 
 from reconciler.model.ids import RunId

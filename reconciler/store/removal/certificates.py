@@ -4,8 +4,6 @@ Each is signed with the store key over its columns and the previous signature, s
 before the last removed.
 """
 
-from __future__ import annotations
-
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -3,8 +3,6 @@
 An anonymous record remains, by which the store recognizes an erased person.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import polars as pl

@@ -1,7 +1,5 @@
 """Find and remove mentions of one person in before-images, the last roster and the sentences of holds."""
 
-from __future__ import annotations
-
 import io
 import re
 from collections.abc import Iterator, Mapping

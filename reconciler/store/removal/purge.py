@@ -1,7 +1,5 @@
 """Preview and run a purge: the deletion of a customer's data past its retention, in one transaction under its lock."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ They never include active rows, rows that ended with their term, or people whom 
 roster may still mean.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

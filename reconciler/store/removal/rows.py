@@ -4,8 +4,6 @@ The triggers (`migrations.guards`) count a hard delete as a write outside reconc
 deleted here, and `preserve_write_counters` restores the counters, so that the next plan sees no drift.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 SQLite keeps deleted content in freed pages until they are used again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import polars as pl

@@ -4,8 +4,6 @@ A plan is deleted when its hold ends (`store.write.runs.delete_holds`), at the e
 its customer is erased.
 """
 
-from __future__ import annotations
-
 import os
 
 import polars as pl

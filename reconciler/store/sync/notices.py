@@ -1,7 +1,5 @@
 """Record notices about syncs, and read them for the messages that carry them."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A process takes a message for a limited time; then it is due again, so that anot
 one died. A message may therefore be delivered twice; receivers recognize it by its id.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Read and save the sync state of each customer: its schedule and last result."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 

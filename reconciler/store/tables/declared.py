@@ -1,7 +1,5 @@
 """Define the table of the store itself and those of YAML: customers, communities, lessons and secrets."""
 
-from __future__ import annotations
-
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, Table, Text, UniqueConstraint, func, text
 
 from reconciler.store.tables.metadata import ID_TYPE, durable, make_id_column, make_moment_column, make_origin_columns

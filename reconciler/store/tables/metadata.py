@@ -4,8 +4,6 @@ Ids are big integers that are never used twice (SQLite: AUTOINCREMENT). Dates ar
 `YYYY-MM-DDTHH:MM:SSZ` and JSON is text, the same in both databases.
 """
 
-from __future__ import annotations
-
 from sqlalchemy import BigInteger, Column, Identity, Integer, MetaData, Text
 
 NAMING = {

@@ -1,7 +1,5 @@
 """Define the tables of notices about syncs and of the messages that carry them. None of them names a person."""
 
-from __future__ import annotations
-
 from sqlalchemy import BigInteger, Boolean, Column, Index, Table, Text
 
 from reconciler.store.tables.metadata import durable, make_id_column, make_moment_column

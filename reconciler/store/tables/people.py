@@ -4,8 +4,6 @@ They have no foreign keys: a bulk write of a million rows would pay for each, an
 a join before it writes.
 """
 
-from __future__ import annotations
-
 from sqlalchemy import BigInteger, Column, Index, Table, Text, UniqueConstraint, text
 
 from reconciler.store.tables import metadata

@@ -1,7 +1,5 @@
 """Define the tables of runs, before-images, limits, certificates, erased people, last good rosters and holds."""
 
-from __future__ import annotations
-
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, LargeBinary, Table, Text
 
 from reconciler.store.tables.metadata import durable, make_id_column, make_moment_column

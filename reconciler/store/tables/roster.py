@@ -3,8 +3,6 @@
 They have no foreign keys, for the reason given in `tables.people`.
 """
 
-from __future__ import annotations
-
 from sqlalchemy import BigInteger, Boolean, Column, Index, Table, Text, UniqueConstraint
 
 from reconciler.store.tables import metadata

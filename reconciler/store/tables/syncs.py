@@ -1,7 +1,5 @@
 """Define the tables of the syncs' schedule and of plans that wait for approval."""
 
-from __future__ import annotations
-
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, Table, Text
 
 from reconciler.store.tables.metadata import durable, make_moment_column

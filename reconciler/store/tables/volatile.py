@@ -1,7 +1,5 @@
 """Define the tables that may be lost, written only by the web service: sessions, nonces, throttles, last sign-ins."""
 
-from __future__ import annotations
-
 from sqlalchemy import BigInteger, Column, Index, Table, Text
 
 from reconciler.store.tables.metadata import ID_TYPE, make_moment_column, volatile

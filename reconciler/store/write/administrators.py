@@ -4,8 +4,6 @@ Their identity is the issuer `SLUG/config` and their username. A password is use
 administrator without one gets an invitation.
 """
 
-from __future__ import annotations
-
 import hashlib
 import secrets as randomness
 from collections.abc import Mapping

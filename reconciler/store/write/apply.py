@@ -1,7 +1,5 @@
 """Apply one customer's plan under the customer's lock, in one transaction."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property

@@ -1,7 +1,5 @@
 """Write a customer's document, communities and lessons, or the catalog's lessons."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

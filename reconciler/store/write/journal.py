@@ -3,8 +3,6 @@
 `facts` has `run`, `customer` (None for the catalog) and the parameters of the SQL that is passed.
 """
 
-from __future__ import annotations
-
 from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection, Parameters

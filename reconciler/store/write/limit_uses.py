@@ -1,7 +1,5 @@
 """Record the unapproved changes of a run that count toward limits."""
 
-from __future__ import annotations
-
 import polars as pl
 
 from reconciler.model.kind import Kind

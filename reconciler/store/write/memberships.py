@@ -3,8 +3,6 @@
 Memberships from launches and join links stay unchanged.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import orjson

@@ -4,8 +4,6 @@ Each row keeps its id, and its before-image names the former account: an undo mo
 row is still where the run put it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import polars as pl

@@ -1,7 +1,5 @@
 """Write the accounts that a roster changes: their fields, identities and roles in orgs."""
 
-from __future__ import annotations
-
 import polars as pl
 
 from reconciler.model.change import Action

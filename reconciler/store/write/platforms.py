@@ -1,7 +1,5 @@
 """Write a customer's LTI platforms, so that each consumer key belongs to one customer and stays reserved for it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import timedelta
 

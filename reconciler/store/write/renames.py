@@ -1,7 +1,5 @@
 """Rename a customer: its row stays, and issuers, holds and secrets get the new ID."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from reconciler.model.change import Change, get_former_key

@@ -1,7 +1,5 @@
 """Write the roster changes of one customer, in an order in which every referenced row exists before it is used."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import polars as pl

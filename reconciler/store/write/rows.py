@@ -3,8 +3,6 @@
 Every write here changes the row's fingerprint, by which the triggers tell it from a write outside reconciler.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Save digests of the effects of recent runs, by which `apply --expect PLAN_ID` recognizes them."""
 
-from __future__ import annotations
-
 from reconciler.model.ids import CustomerNumber, RunId
 from reconciler.store.database.connection import Connection
 

@@ -1,7 +1,5 @@
 """Record the run of an apply in the signed chain of hashes, and its holds."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

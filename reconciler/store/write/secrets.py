@@ -1,7 +1,5 @@
 """Save the reference and HMAC of a customer's secrets, and the encrypted value of those that the web service needs."""
 
-from __future__ import annotations
-
 import secrets as randomness
 from collections.abc import Iterator, Mapping
 

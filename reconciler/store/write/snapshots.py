@@ -1,7 +1,5 @@
 """Save the last good roster of a customer: its frames as Parquet, in slices small enough for both databases."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping
 

@@ -5,8 +5,6 @@ the one the plan saw. Otherwise only four things count: the rows that the plan c
 limits that it counts toward, and the customer's configuration; never other customers or sign-ins.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 

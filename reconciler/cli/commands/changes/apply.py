@@ -1,7 +1,5 @@
 """`apply`: show a plan, ask, and apply exactly that plan."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterable, Sequence

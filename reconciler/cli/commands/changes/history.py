@@ -1,7 +1,5 @@
 """`history`: list the runs of the store, newest first, and verify that none was changed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import click

@@ -1,7 +1,5 @@
 """`holds`: list changes that are waiting for approval."""
 
-from __future__ import annotations
-
 import click
 
 from reconciler.cli.exit_code import ExitCode

@@ -1,7 +1,5 @@
 """`plan`: compare and show. Writes nothing except `--out`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`show`: show a saved plan, or the plan of a hold, as any report."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

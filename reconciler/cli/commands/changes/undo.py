@@ -1,7 +1,5 @@
 """`undo`: show the changes that reverse a run, ask, and apply them."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

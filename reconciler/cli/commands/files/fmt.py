@@ -1,7 +1,5 @@
 """`fmt`: format documents, or list those that are not formatted."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

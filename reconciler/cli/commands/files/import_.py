@@ -1,7 +1,5 @@
 """`import`: export settings from the store to the YAML files, and list the state of each file."""
 
-from __future__ import annotations
-
 import click
 
 from reconciler.cli.exit_code import ExitCode, select_worst_exit_code

@@ -1,7 +1,5 @@
 """`init`: create a customers repository, optionally with the jobs of a CI system. Overwrites nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable

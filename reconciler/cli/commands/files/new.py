@@ -1,7 +1,5 @@
 """`new`: create a file from a commented template, without values that only people know; `validate` asks for them."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`schema`: write the JSON Schemas of all documents and of the plan, or list those that are out of date."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """`validate`: check the YAML files. Needs no store, secrets or network, and does not import polars."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """`erase`: show the data that a request would permanently delete, ask, and delete it."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 

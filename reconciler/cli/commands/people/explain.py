@@ -1,7 +1,5 @@
 """`explain`: show why a person, class or org is as it is, and what the next plan would do."""
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`purge`: show the data that is past its retention period, and with `--yes` delete it permanently."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 

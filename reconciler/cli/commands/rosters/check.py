@@ -1,7 +1,5 @@
 """`roster`: check, fetch or probe a roster source. Checking needs no store and no plan."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

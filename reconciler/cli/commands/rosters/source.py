@@ -1,7 +1,5 @@
 """`roster fetch` and `roster probe`: fetch a roster into a file, or test its server."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`sync`: fetch rosters and apply changes within limits, using the last applied settings."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from functools import partial
 

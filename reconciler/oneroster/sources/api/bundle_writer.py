@@ -3,15 +3,13 @@
 The same pages give the same bytes: the standard's columns in its order, rows in the server's order, no timestamps.
 """
 
-from __future__ import annotations
-
 import io
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from typing import IO, BinaryIO, cast
+from typing import IO, BinaryIO, Self, cast
 
 import polars as pl
 
@@ -38,7 +36,7 @@ class BundleWriter:
         self._open = ExitStack()
         self._files: dict[str, IO[bytes]] = {}
 
-    def __enter__(self) -> BundleWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

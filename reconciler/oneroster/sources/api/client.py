@@ -4,8 +4,6 @@ A client serves one fetch. Its deadline counts from its creation; at the deadlin
 one that requests a token. Several threads may use it at once.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 from copy import copy
@@ -91,7 +89,7 @@ class HttpApiClient:
         """Requested scopes that were not granted, by their last segments; known after the first request."""
         return self._authorization.missing_scopes
 
-    def copy_with_signature(self, signature: SignatureMethod) -> HttpApiClient:
+    def copy_with_signature(self, signature: SignatureMethod) -> Self:
         """Return a client that signs by another method (OAuth 1.0a) over the same connections; it needs no closing."""
         account = self._account
         other = copy(self)

@@ -5,8 +5,6 @@ A delta saves time and proves nothing about records that it does not name: its b
 roster is fetched at least once a week, and whenever the totals and the changes do not match.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

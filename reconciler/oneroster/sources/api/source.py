@@ -1,7 +1,5 @@
 """Fetches a roster from a OneRoster REST API; implements `oneroster.sources.interface.Source`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Address, credentials and settings of one SFTP server."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal

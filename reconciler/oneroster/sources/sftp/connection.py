@@ -3,8 +3,6 @@
 Only configured keys are used: no SSH agent, and no keys or known hosts of the current user. Every wait has a timeout.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Loads the private key to sign in with, and parses host keys."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib

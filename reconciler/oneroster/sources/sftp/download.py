@@ -1,7 +1,5 @@
 """Downloads remote files completely, even if the connection breaks, and checks them against their digests."""
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 import tempfile
@@ -34,7 +32,7 @@ def is_unchanged(before: FileFacts, now: FileFacts | None) -> bool:
 
 
 def download_file(
-    line: SftpSession, file: RemoteFile, write: Callable[[bytes], object], progress: DownloadProgress
+    line: SftpSession, file: RemoteFile, write: Callable[[bytes], object], progress: "DownloadProgress"
 ) -> None:
     """Download a file into `write`, which must not raise OSError.
 

@@ -1,7 +1,5 @@
 """Finds the files of the roster on a server by the configured path, and follows every link."""
 
-from __future__ import annotations
-
 import posixpath
 import stat
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Decides which file of a folder is the roster, from a listing alone."""
 
-from __future__ import annotations
-
 import fnmatch
 import re
 from collections.abc import Iterable, Mapping, Sequence

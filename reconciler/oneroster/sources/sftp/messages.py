@@ -1,7 +1,5 @@
 """Builds diagnostics about files on a server: their names, never their content."""
 
-from __future__ import annotations
-
 import difflib
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence

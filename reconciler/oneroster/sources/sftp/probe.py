@@ -3,8 +3,6 @@
 No secret is sent before the server has presented the pinned key.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 

@@ -1,7 +1,5 @@
 """Runs operations on an SFTP server, and repeats them on a new connection if one breaks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """Fetches a roster from an SFTP server; implements `oneroster.sources.interface.Source`."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,9 +1,8 @@
 """Describes the remote files that are the roster, as one listing found them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.oneroster.sources.sftp.listing import FileFacts
@@ -38,11 +37,11 @@ class RemoteRoster:
         """Bytes of all files."""
         return sum(file.facts.size for file in self.files)
 
-    def is_same_as(self, other: RemoteRoster) -> bool:
+    def is_same_as(self, other: Self) -> bool:
         """Return whether no file appeared, vanished or changed between two listings."""
         return (self.path, self.files, self.digests) == (other.path, other.files, other.digests)
 
-    def find_difference(self, other: RemoteRoster) -> str:
+    def find_difference(self, other: Self) -> str:
         """Return the name of the first file that differs."""
         then, now = set(self.files), set(other.files)
         return min((file.name for file in then ^ now), default=self.path)

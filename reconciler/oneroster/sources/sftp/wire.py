@@ -6,8 +6,6 @@ request at a time when its thread is late; listings have no bound, and one name 
 The messages are those of draft-ietf-secsh-filexfer-02 (version 3).
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -185,7 +183,7 @@ def read_blocks(client: SFTPClient, handle: bytes, begin: int, end: int) -> Iter
         given += len(block)
 
 
-def _send_read_requests(wire: Any, handle: bytes, ranges: Sequence[tuple[int, int]], answers: _ReadResponses) -> None:
+def _send_read_requests(wire: Any, handle: bytes, ranges: Sequence[tuple[int, int]], answers: "_ReadResponses") -> None:
     """Request ranges (offset, length) in one packet: separate packets would each wait for the decrypting thread."""
     packets = bytearray()
     for offset, length in ranges:

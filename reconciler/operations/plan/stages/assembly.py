@@ -1,7 +1,5 @@
 """Last stage of a customer's plan: assemble it from its documents and its roster."""
 
-from __future__ import annotations
-
 from reconciler.model.plan import CustomerPlan
 from reconciler.operations.plan.base import list_weakened_documents
 from reconciler.operations.plan.context import PlanContext

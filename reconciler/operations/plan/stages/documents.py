@@ -1,7 +1,5 @@
 """Second stage of a customer's plan: compare its documents with those that were applied, and check its secrets."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """First stage of a customer's plan: its files, and the store's record of the same customer."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from reconciler.config.load import ResolvedCustomer

@@ -1,7 +1,5 @@
 """Third stage of a customer's plan: compare its roster, if there is one to compare."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 

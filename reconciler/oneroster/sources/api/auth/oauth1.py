@@ -4,8 +4,6 @@ The signature covers all query parameters; a GET has no body and so no body hash
 new nonce and timestamp.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Generator, Iterable
 from email.utils import parsedate_to_datetime

@@ -5,8 +5,6 @@ they contain characters that headers encode in two ways, in the header's other f
 thread requests a token while the others wait for it. A failed POST is not retried.
 """
 
-from __future__ import annotations
-
 import base64
 import threading
 import time

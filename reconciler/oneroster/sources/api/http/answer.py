@@ -1,7 +1,5 @@
 """Defines a valid response of an API, and the interface of a client."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol

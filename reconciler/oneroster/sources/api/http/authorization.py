@@ -1,7 +1,5 @@
 """Defines the interface of classes that sign requests to an API."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Iterable
 

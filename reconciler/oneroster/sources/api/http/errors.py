@@ -4,8 +4,6 @@ The braces of a message and a hint are filled by name: host, path (with limit an
 own message, quoted and shortened, or nothing), why, more (a further hint, or nothing).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Turns one HTTP response into a valid response, a redirect or a refusal."""
 
-from __future__ import annotations
-
 import re
 import zlib
 from collections.abc import Callable, Iterable
@@ -91,7 +89,7 @@ def _unpack_compressed_body(parts: Iterable[bytes], max_bytes: int, heartbeat: C
     return bytes(body)
 
 
-def _create_decompressor() -> zlib._Decompress:
+def _create_decompressor() -> "zlib._Decompress":
     """Return a decompressor that detects gzip and zlib by their first bytes."""
     return zlib.decompressobj(zlib.MAX_WBITS | 32)
 

@@ -1,7 +1,5 @@
 """Decides which requests are retried, how often, and after how long."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Resolves paths, links and redirects; never leaves the API's own scheme, host and port."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl, quote, urlencode
 

@@ -6,8 +6,6 @@ that no page is taken for another one, or for one of another fetch or server. Un
 `MAX_CHECKPOINT_AGE`, are removed and fetched again: a checkpoint only saves time.
 """
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import hmac

@@ -1,7 +1,5 @@
 """Reads one collection to its end, from its pages and those that an earlier fetch saved."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 

@@ -1,7 +1,5 @@
 """Extracts the facts of a response that the paging machine needs."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Reads all collections of one roster into a bundle, in the order in which they refer to each other."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import BinaryIO
 from urllib.parse import quote

@@ -7,8 +7,6 @@ begin with that row, rows moved; if it has no other row, and none follow, the en
 plain offsets are followed; then only totals, repeated rows and repeated links can be checked.
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass, field
 from typing import TypeAlias

@@ -1,7 +1,5 @@
 """Requests the pages of one collection, some of them in advance if the server has proven stable."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future

@@ -4,8 +4,6 @@ The hashes are used in one fetch only. Pages are added a few dozen at a time, be
 a small page.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import polars as pl

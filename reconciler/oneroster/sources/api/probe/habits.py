@@ -1,7 +1,5 @@
 """Interprets a server's responses to a probe: its habits and their consequences for a fetch."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 from reconciler.model.diagnostic import Severity

@@ -1,7 +1,5 @@
 """Probes an API with about twenty requests to find out its behavior; nothing that it sends is kept."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable

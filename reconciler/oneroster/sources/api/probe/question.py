@@ -1,7 +1,5 @@
 """Sends one request of a probe, and holds its response."""
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Callable, Mapping

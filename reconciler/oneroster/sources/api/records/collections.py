@@ -5,8 +5,6 @@ reference (`{href, sourcedId, type}`), of which the sourcedId is kept. Other pro
 contacts, are dropped when a page is read: they never reach a checkpoint or a bundle.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ have a different shape goes through `normalize_page`. No row is lost: a page tha
 with a value of the wrong type keeps only its identifiers, so that the reader quarantines it.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping
 from functools import cache

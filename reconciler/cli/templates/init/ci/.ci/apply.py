@@ -4,8 +4,6 @@ Usage: apply.py BEFORE AFTER, for a push; apply.py --commit COMMIT --expect PLAN
 manually, compared with its first parent. Exits with the worst exit code of `reconciler apply`.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import sys

@@ -3,8 +3,6 @@
 Exits 0 if the comparison succeeded.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Read CODEOWNERS: the people who must approve a file. The last matching line counts; sections are not supported."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from pathlib import Path

@@ -4,8 +4,6 @@ All three are about the same plan: they are written only if the request and its 
 Runs trusted code only. Usage: plan.py NUMBER | plan.py --head COMMIT. Exits 0 if the check was set, red or green.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import re

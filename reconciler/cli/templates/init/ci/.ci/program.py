@@ -1,7 +1,5 @@
 """Run reconciler on files that were checked out as data, and parse its output."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

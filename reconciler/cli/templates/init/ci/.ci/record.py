@@ -4,8 +4,6 @@ Every job of the repository can write statuses and comments. The signature uses 
 default branch receive.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import os

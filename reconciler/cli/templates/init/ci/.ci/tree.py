@@ -1,7 +1,5 @@
 """Check out commits as plain files next to the checkout, so that a change under review is read and never run."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import tempfile

@@ -1,7 +1,5 @@
 """Decide whether a change may be merged, from its plan, its files and its approvals."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Call GitHub through `gh api`. Only this module does, and it never puts a body on a command line."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -3,8 +3,6 @@
 Usage: codequality.py DIAGNOSTICS.json > gl-code-quality-report.json
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import sys

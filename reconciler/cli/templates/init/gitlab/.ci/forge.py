@@ -1,7 +1,5 @@
 """Call GitLab through `curl`. Only this module does, and it never puts the token or a body on a command line."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

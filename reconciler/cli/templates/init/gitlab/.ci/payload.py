@@ -3,8 +3,6 @@
 Usage: payload.py FILE, with GitLab's TRIGGER_PAYLOAD. Only the number is used; everything else is read from the API.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path
