@@ -305,6 +305,8 @@ def test_what_describes_a_customer_has_a_form(files: Files, more: str, expected:
         ("  protect: u-1\n", ["wrong-type"]),
         ("  calendar: [{from: 2027-06-10, to: 2027-06-01, mode: freeze}]\n", ["dates-reversed"]),
         ("  calendar: [{from: 2027-06-10, to: 2027-06-10, mode: thaw}]\n", ["invalid-choice"]),
+        ("  calendar: [{from: 0001-01-01, to: 2027-06-10, mode: freeze}]\n", ["invalid-date"]),
+        ("  calendar: [{from: 2027-06-10, to: 9999-12-31, mode: freeze}]\n", ["invalid-date"]),
         ("  approvals: [{people: 120, until: 2027-07-01}]\n", ["missing-key"]),
         ("  allow: [{gate: row-count-drop, until: soon, reason: x}]\n", ["invalid-date"]),
     ],

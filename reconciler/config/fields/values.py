@@ -36,7 +36,8 @@ REMOTE_PATH_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\x9f]$"
 REMOTE_SUFFIX_PATTERN = r"^\.[A-Za-z0-9._-]{1,30}$"
 STORE_URL_PATTERN = r"^(?:sqlite|postgresql)(?:\+[a-z0-9]+)?://"
 DURATION_PATTERN = r"^[1-9][0-9]{0,7}[mhd]$"
-DAY_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+#: Years 1900 to 2999, so that no day before or after a date leaves the calendar.
+DAY_PATTERN = r"^(?:19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}$"
 
 #: pattern -> (code, what the value must be)
 PATTERNS: dict[str, tuple[str, str]] = {
@@ -94,7 +95,7 @@ def _validate_day(value: object) -> object:
             return date.fromisoformat(value)
         except ValueError:
             raise PydanticCustomError("invalid-date", "must be a date that exists") from None
-    raise PydanticCustomError("invalid-date", "must be a date as YYYY-MM-DD, such as 2026-08-01")
+    raise PydanticCustomError("invalid-date", "must be a date as YYYY-MM-DD, such as 2026-08-01, from 1900 to 2999")
 
 
 def _validate_duration(value: object) -> object:
