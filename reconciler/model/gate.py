@@ -172,6 +172,12 @@ _GATES = (
         can_be_allowed=True,
     ),
     Gate(
+        "most-rows-quarantined",
+        _R,
+        "rows of each file that cannot be used, at most half",
+        "Most rows of a file cannot be used. Correct the export and send it again.",
+    ),
+    Gate(
         "delta-without-whole",
         _R,
         "the full roster that a delta roster changes",
@@ -214,6 +220,13 @@ _GATES = (
         can_be_allowed=True,
     ),
     # Too many rows have the same problem.
+    Gate(
+        "many-quarantined-rows",
+        _H,
+        "rows of each file that cannot be used, at most 10 %",
+        "Many rows of a file cannot be used. A column was probably exported incorrectly.",
+        can_be_allowed=True,
+    ),
     Gate(
         "many-unknown-roles",
         _H,

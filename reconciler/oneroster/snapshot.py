@@ -7,6 +7,7 @@ import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Severity, Span, build_info
 from reconciler.model.ids import Moment
+from reconciler.model.kind import Kind
 
 #: One row for each quarantined row. `key` is its sourcedId, null if unreadable. `identifier`, `email` and `username`
 #: are of a row of users.csv, as far as readable, because they may identify its account.
@@ -91,9 +92,9 @@ class Snapshot:
     users: pl.DataFrame
     #: user, org, role (a Role value), primary, line; exactly one row of each user is primary.
     roles: pl.DataFrame
-    #: sourced_id, status, title, class_code, class_type, school, course, terms, grades, line.
+    #: sourced_id, status, title, class_code, class_type, school, course, terms, grades, line, UNREADABLE.
     classes: pl.DataFrame
-    #: sourced_id, status, class, user, role, primary, begin_date, end_date, line.
+    #: sourced_id, status, class, user, role, primary, begin_date, end_date, line, UNREADABLE.
     enrollments: pl.DataFrame
     #: QUARANTINE_SCHEMA.
     quarantine: pl.DataFrame
@@ -110,6 +111,11 @@ class Snapshot:
     role_ids: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ROLE_IDS_SCHEMA))
     #: Rows of other customers were removed before the roster was kept.
     shared: bool = False
+
+    def get_rows(self, kind: Kind) -> pl.DataFrame:
+        """Return the good rows of one kind."""
+        frames = {Kind.ORG: self.orgs, Kind.USER: self.users, Kind.CLASS: self.classes}
+        return frames.get(kind, self.enrollments)
 
     def is_full(self, stem: str) -> bool:
         """Return whether a missing record is gone because the file is bulk; for users, roles.csv too."""

@@ -54,6 +54,8 @@ class SyncReport:
     sentences: tuple[str, ...] = ()
     #: number of warnings of its plan, which are not among the diagnostics
     warnings: int = 0
+    #: number of quarantined rows of its roster
+    quarantined: int = 0
     #: last date of a frozen season; None unless frozen
     until: str | None = None
     diagnostics: tuple[Diagnostic, ...] = field(default=())
@@ -70,27 +72,8 @@ def render_sync_text(each: SyncReport) -> str:
 
 
 def _format_lines(each: SyncReport) -> Iterator[str]:
-    runs = f" ({'run' if len(each.runs) == 1 else 'runs'} {', '.join(map(str, each.runs))})" if each.runs else ""
-    match each.outcome:
-        case None:
-            yield f"{each.id}: not synced"
-        case SyncOutcome.APPLIED:
-            yield f"{each.id}: applied{runs}: {_summarize_changes(each)}"
-        case SyncOutcome.UNCHANGED:
-            yield f"{each.id}: nothing to change" + (" (same roster as before)" if each.early else "")
-        case SyncOutcome.HELD if each.hold is not None:
-            rest = f"everything else was applied{runs}: {_summarize_changes(each)}" if runs else "no other changes"
-            waits = (
-                f"{format_count(each.hold.people, 'person waits', 'people wait')}, {_format_change_count(each.hold)}"
-            )
-            yield f"{each.id}: HELD {each.hold.id}: {waits}; {rest}"
-        case SyncOutcome.FROZEN if each.hold is not None:
-            waiting = format_count(each.hold.rows, "change is", "changes are")
-            yield f"{each.id}: frozen until {each.until}; {waiting} waiting, nothing was changed"
-        case SyncOutcome.REFUSED:
-            yield f"{each.id}: refused; nothing was changed"
-        case _:
-            yield f"{each.id}: {each.outcome}" + (f"; a part was applied{runs}" if runs else "; nothing was changed")
+    aside = f"; {format_count(each.quarantined, 'row', 'rows')} quarantined" if each.quarantined else ""
+    yield f"{_format_outcome(each)}{aside}"
     yield from (f"    {clean_text(sentence)}" for sentence in each.sentences)
     if each.stale_since is not None:
         yield f"    No new roster since {format_moment(each.stale_since)}."
@@ -98,6 +81,30 @@ def _format_lines(each: SyncReport) -> Iterator[str]:
         if each.show_command:
             yield f"    To review:   {clean_text(each.show_command)}"
         yield f"    To approve:  {clean_text(each.approve_command)}"
+
+
+def _format_outcome(each: SyncReport) -> str:
+    runs = f" ({'run' if len(each.runs) == 1 else 'runs'} {', '.join(map(str, each.runs))})" if each.runs else ""
+    match each.outcome:
+        case None:
+            return f"{each.id}: not synced"
+        case SyncOutcome.APPLIED:
+            return f"{each.id}: applied{runs}: {_summarize_changes(each)}"
+        case SyncOutcome.UNCHANGED:
+            return f"{each.id}: nothing to change" + (" (same roster as before)" if each.early else "")
+        case SyncOutcome.HELD if each.hold is not None:
+            rest = f"everything else was applied{runs}: {_summarize_changes(each)}" if runs else "no other changes"
+            waits = (
+                f"{format_count(each.hold.people, 'person waits', 'people wait')}, {_format_change_count(each.hold)}"
+            )
+            return f"{each.id}: HELD {each.hold.id}: {waits}; {rest}"
+        case SyncOutcome.FROZEN if each.hold is not None:
+            waiting = format_count(each.hold.rows, "change is", "changes are")
+            return f"{each.id}: frozen until {each.until}; {waiting} waiting, nothing was changed"
+        case SyncOutcome.REFUSED:
+            return f"{each.id}: refused; nothing was changed"
+        case _:
+            return f"{each.id}: {each.outcome}" + (f"; a part was applied{runs}" if runs else "; nothing was changed")
 
 
 def _summarize_changes(each: SyncReport) -> str:
@@ -139,6 +146,7 @@ def _build_document(each: SyncReport) -> Document:
         "next_at": each.next_at,
         "sentences": each.sentences,
         "warnings": each.warnings,
+        "quarantined": each.quarantined,
         "diagnostics": [build_diagnostic_document(diagnostic) for diagnostic in each.diagnostics],
     }
 

@@ -115,13 +115,19 @@ def compare_roster(
     rostering = roster_settings.rostering
     known = _exclude_merged(known)
     last = _read_last_roster(reader, known.customer_number)
-    gates = _check_gates(snapshot, roster_settings, last, known)
     erased = _exclude_erased(reader, known, snapshot)
-    snapshot = erased.snapshot
     rules, lowered_limits = _build_rules(reader, known, roster_settings, last)
-    wanted = build_desired_people(
-        snapshot, known.live, rules, rostering.client_partner_id, rostering.suffix, known.live.orgs["sourced_id"]
-    )
+    known_orgs = known.live.orgs["sourced_id"]
+    try:
+        wanted = build_desired_people(
+            erased.snapshot, known.live, rules, rostering.client_partner_id, rostering.suffix, known_orgs
+        )
+    except Refusal:
+        # A gate says more of the cause.
+        _check_gates(snapshot, roster_settings, last, known)
+        raise
+    gates = _check_gates(snapshot, roster_settings, last, known, wanted.desired.count_clashing())
+    snapshot = erased.snapshot
     open_enrollments = find_open_enrollments(wanted.desired.frames[Kind.ENROLLMENT], known.enrollment_index)
     live = _add_open_enrollments(reader, known, open_enrollments)
     earlier_sessions = _read_earlier_sessions(reader, known.customer_number)
@@ -157,10 +163,14 @@ def compare_roster(
 
 
 def _check_gates(
-    snapshot: Snapshot, roster_settings: RosterSettings, last: LastRoster | None, known: StoredRoster
+    snapshot: Snapshot,
+    roster_settings: RosterSettings,
+    last: LastRoster | None,
+    known: StoredRoster,
+    clashing_people: int = 0,
 ) -> GateResult:
     gates = check_gates(
-        GateInput(snapshot, last, known.live, _count_active(known.live)),
+        GateInput(snapshot, last, known.live, _count_active(known.live), clashing_people),
         build_gate_exceptions(roster_settings.rostering, roster_settings.origins),
         clock.get_current_day(roster_settings.customer.timezone),
     )

@@ -120,6 +120,8 @@ class SyncResult:
     is_plan_saved: bool = False
     #: number of the plan's warnings
     warnings: int = 0
+    #: number of the roster's quarantined rows
+    quarantined: int = 0
     diagnostics: tuple[Diagnostic, ...] = ()
     #: digest of a clean sync's inputs; None after any other sync
     settled: str | None = None
@@ -165,7 +167,12 @@ def process_fetched_roster(
         and not state.roster_is_held
     ):
         return SyncResult(
-            SyncOutcome.UNCHANGED, sha256, ended_early=True, settled=last.settled, settled_until=last.settled_until
+            SyncOutcome.UNCHANGED,
+            sha256,
+            ended_early=True,
+            quarantined=_count_saved_quarantine(workspace, state),
+            settled=last.settled,
+            settled_until=last.settled_until,
         )
     return _RosterProcessor(workspace, candidate, fetched, sha256, lock_timeout).plan_and_apply(state)
 
@@ -210,7 +217,8 @@ class _RosterProcessor:
         """Return the result of the sync, or None if the roster must be planned again."""
         (customer,) = plan.customers
         warnings = sum(1 for each in customer.diagnostics if each.severity is Severity.WARNING)
-        result = replace(self.result, warnings=warnings)
+        quarantined = sum(counts.quarantined for counts in customer.counts.values())
+        result = replace(self.result, warnings=warnings, quarantined=quarantined)
         if customer.outcome in (Outcome.REFUSED, Outcome.FAILED):
             if self.result.runs:
                 # An earlier plan of the same roster was applied, except for its held changes.
@@ -334,6 +342,13 @@ def _has_source_changed(candidate: SyncCandidate, state: _CustomerState) -> bool
     if now.status != "active" or not isinstance(rostering, OneRosterRostering):
         return True
     return (rostering.sync, rostering.version) != (candidate.rostering.sync, candidate.rostering.version)
+
+
+def _count_saved_quarantine(workspace: Workspace, state: _CustomerState) -> int:
+    """Return the number of quarantined rows of the last good roster."""
+    with workspace.store.open_reader() as reader:
+        rows = reader.load_snapshot_part(state.record.id, "quarantine")
+    return 0 if rows is None else rows.height
 
 
 def _find_freeze_end(state: _CustomerState) -> str | None:

@@ -109,10 +109,18 @@ def collect_sync_events(
 def list_plain_sentences(result: SyncResult) -> tuple[str, ...]:
     """Return sentences for school administrators on why the sync is not well; they name no people."""
     if result.outcome is SyncOutcome.HELD and result.hold is not None:
-        return result.hold.causes
+        return (*result.hold.causes, *_describe_quarantined(result.quarantined))
     if result.outcome in GENERAL_SENTENCES:
         return _list_gate_sentences(result.diagnostics) or (GENERAL_SENTENCES[result.outcome],)
     return ()
+
+
+def _describe_quarantined(number: int) -> tuple[str, ...]:
+    if not number:
+        return ()
+    return (
+        "1 row of the roster is quarantined." if number == 1 else f"{number:,} rows of the roster are quarantined.",
+    )
 
 
 def _list_gate_sentences(diagnostics: Iterable[Diagnostic]) -> tuple[str, ...]:

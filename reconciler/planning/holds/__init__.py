@@ -6,6 +6,7 @@ from reconciler.planning.holds.gates import GateInput as GateInput
 from reconciler.planning.holds.gates import GateResult as GateResult
 from reconciler.planning.holds.gates import LastRoster as LastRoster
 from reconciler.planning.holds.gates import check_gates as check_gates
+from reconciler.planning.holds.gates import describe_quarantined_rows as describe_quarantined_rows
 from reconciler.planning.holds.gates import list_root_orgs as list_root_orgs
 from reconciler.planning.holds.limits import CLASSES as CLASSES
 from reconciler.planning.holds.limits import ENROLLMENTS as ENROLLMENTS

@@ -25,6 +25,10 @@ ACCEPTABLE_ROW_DROP = {"orgs": 1, "users": 5, "classes": 5, "enrollments": 20}
 #: The largest share of rows with an unknown role; a larger one is not explained by typing errors.
 MAX_UNKNOWN_ROLES_SHARE = 0.02
 ACCEPTABLE_UNKNOWN_ROLES = 5
+#: The largest share of quarantined rows of a file that passes, and the largest that only holds losses.
+MAX_QUARANTINED_SHARE = 0.1
+MAX_USABLE_QUARANTINED_SHARE = 0.5
+ACCEPTABLE_QUARANTINED = 5
 ACCEPTABLE_DISABLED = 5
 #: The largest share of keys that a spreadsheet may have changed.
 MAX_DAMAGED_KEYS_SHARE = 0.05
@@ -103,6 +107,8 @@ class GateInput:
     live: LiveRoster
     #: the number of the customer's active rows
     live_counts: Mapping[Kind, int]
+    #: the number of people whose username another row of the file has, which are quarantined too
+    clashing_people: int = 0
 
 
 GateRule = Callable[[GateInput], Iterable[GateFinding]]
@@ -302,6 +308,60 @@ def check_many_unknown_roles(case: GateInput) -> Iterator[GateFinding]:
         )
 
 
+def check_most_rows_quarantined(case: GateInput) -> Iterator[GateFinding]:
+    """Object to files of which most rows are quarantined: they show neither who left nor who is there."""
+    return (each for each in _find_quarantined_files(case) if each.code == "most-rows-quarantined")
+
+
+def check_many_quarantined_rows(case: GateInput) -> Iterator[GateFinding]:
+    """Object to files of which many rows are quarantined, but fewer than half."""
+    return (each for each in _find_quarantined_files(case) if each.code == "many-quarantined-rows")
+
+
+def _find_quarantined_files(case: GateInput) -> Iterator[GateFinding]:
+    """Yield the findings in the order of the files' references, so that a cause comes before its consequences."""
+    for kind in ROSTER_KINDS:
+        rows = case.snapshot.quarantine.filter(pl.col("kind") == kind.value)
+        clashing = case.clashing_people if kind is Kind.USER else 0
+        number = rows["key"].n_unique() if rows["key"].null_count() == 0 else rows.height
+        good = case.snapshot.get_rows(kind).height - clashing
+        number, total = number + clashing, good + number + clashing
+        is_beyond_use = number > 0 and good == 0 and (kind is Kind.USER or number > 1)
+        if not is_beyond_use and number <= max(ACCEPTABLE_QUARANTINED, total * MAX_QUARANTINED_SHARE):
+            continue
+        is_beyond_use = is_beyond_use or number > total * MAX_USABLE_QUARANTINED_SHARE
+        most = MAX_USABLE_QUARANTINED_SHARE if is_beyond_use else MAX_QUARANTINED_SHARE
+        yield GateFinding(
+            "most-rows-quarantined" if is_beyond_use else "many-quarantined-rows",
+            f"{number:,} of {total:,} rows of {kind.plural}.csv are quarantined{_describe_fault(rows, clashing)}; "
+            f"at most {most:.0%} are expected",
+            "correct the export, and send the whole roster again",
+            Span(f"{kind.plural}.csv"),
+        )
+
+
+def describe_quarantined_rows(snapshot: Snapshot) -> tuple[Diagnostic, ...]:
+    """Return the objections to the number of quarantined rows, for a roster that is compared with nothing."""
+    found = _find_quarantined_files(GateInput(snapshot, None, LiveRoster(), {}))
+    refused = GateOutcome.REFUSED
+    return tuple(
+        _build_diagnostic(each, Severity.ERROR if GATES[each.code].outcome is refused else Severity.WARNING)
+        for each in found
+    )
+
+
+def _describe_fault(rows: pl.DataFrame, clashing: int) -> str:
+    """Return the most common fault of quarantined rows; a message with a quoted value differs from row to row, and may
+    name a person, so its code stands for it."""
+    if clashing > rows.height:
+        return ", mostly for usernames that other rows have too"
+    quoted = pl.col("message").str.contains('"', literal=True)
+    what = pl.when(quoted).then(pl.col("code").str.replace_all("-", " ", literal=True)).otherwise("message")
+    faults = rows.group_by(what.alias("what")).agg(pl.len().alias("rows"), pl.col("line").min(), pl.col("file").min())
+    fault = faults.sort("rows", "what", descending=[True, False]).row(0, named=True)
+    return f", mostly for this: {fault['what']} ({fault['file']}, first line {fault['line']:,})"
+
+
 def check_many_newly_disabled(case: GateInput) -> Iterator[GateFinding]:
     """Object to many newly disabled people: one wrongly exported column would lock everybody out."""
     disabled = case.snapshot.users.filter(~pl.col("enabled").fill_null(True))["sourced_id"]
@@ -374,6 +434,8 @@ RULES: tuple[GateRule, ...] = (
     check_optional_file_missing,
     check_org_vanished,
     check_root_changed,
+    check_most_rows_quarantined,
+    check_many_quarantined_rows,
     check_many_unknown_roles,
     check_many_newly_disabled,
     check_many_dangling_references,

@@ -18,6 +18,8 @@ from reconciler.planning.roster import placement
 from reconciler.planning.roster.quarantine import build_quarantine_rows
 from reconciler.planning.roster.selection import RosterSelection, add_orgs_below, apply_selection, select_everything
 
+DUPLICATE_USERNAME = "duplicate-username"
+
 
 @dataclass(frozen=True, slots=True)
 class DesiredRoster:
@@ -55,6 +57,10 @@ class DesiredRoster:
     def list_protected(self, kind: Kind) -> pl.Series:
         """Return the sourcedIds that quarantined rows of a kind name."""
         return _list_quarantined_ids(self.quarantine, kind).unique()
+
+    def count_clashing(self) -> int:
+        """Return the number of people who are quarantined because another row has their username."""
+        return self.quarantine.filter(pl.col("code") == DUPLICATE_USERNAME).height
 
     @property
     def people_in_file(self) -> pl.Series:
@@ -285,7 +291,7 @@ def _add_clashing_to_quarantine(quarantine: pl.DataFrame, clashing: pl.DataFrame
         Kind.USER,
         clashing,
         "sourced_id",
-        "duplicate-username",
+        DUPLICATE_USERNAME,
         pl.lit("another row of this file has the same username"),
         "Give each person a username of their own. Until then both stay unchanged.",
     )
@@ -348,7 +354,7 @@ def _warn_clashing_usernames(clashing: pl.DataFrame) -> tuple[Diagnostic, ...]:
     line = int(clashing["line"].min() or 0)  # type: ignore[arg-type]
     return (
         build_warning(
-            "duplicate-username",
+            DUPLICATE_USERNAME,
             f"{clashing.height:,} rows share a username with another row; all of them are quarantined",
             Span("users.csv", line),
             "Give each person a username of their own; upper and lower case do not make a difference.",

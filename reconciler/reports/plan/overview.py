@@ -56,7 +56,12 @@ def build_headline(customers: Sequence[CustomerPlan], groups: Iterable[ChangeGro
     changes = [*removed, *removed_too, *less, *changed, *rest]
     if not changes and len(who) == 1:
         changes = ["nothing to change"]
-    return " · ".join([*who, *changes])
+    return " · ".join([*who, *changes, *_describe_quarantined(customers)])
+
+
+def _describe_quarantined(customers: Sequence[CustomerPlan]) -> list[str]:
+    number = sum(counts.quarantined for customer in customers for counts in customer.counts.values())
+    return [f"{format_count(number, 'row', 'rows')} quarantined"] if number else []
 
 
 def _describe_customers(customers: Sequence[CustomerPlan]) -> list[str]:

@@ -15,6 +15,7 @@ from reconciler.oneroster.bundle import read_zip
 from reconciler.oneroster.snapshot import Snapshot, build_quarantine_diagnostics
 from reconciler.oneroster.strict import MOST_LISTED, RULES, StrictReport, check_against_standard
 from reconciler.planning.frames import make_empty_live_frame
+from reconciler.planning.holds import describe_quarantined_rows
 from reconciler.planning.roster import SCHOOLS_WITHOUT_PARENT, build_desired_roster, combine_person_rows
 
 FORMAT_VERSION = "1.0"
@@ -54,8 +55,9 @@ def check(file: Path, output_format: str, strict: bool, list_all: bool) -> ExitC
     snapshot: Snapshot | None = None
     try:
         snapshot = read_zip(file, fetched_at=clock.get_current_moment())
+        many = describe_quarantined_rows(snapshot)
         snapshot = _add_plan_diagnostics(snapshot)
-        found = [*sort_diagnostics(snapshot.diagnostics), *build_quarantine_diagnostics(snapshot.quarantine)]
+        found = [*many, *sort_diagnostics(snapshot.diagnostics), *build_quarantine_diagnostics(snapshot.quarantine)]
     except Refusal as refusal:
         found = list(refusal.diagnostics)
     strict_result = _check_strict_rules(file, None if list_all else MOST_LISTED) if strict else None

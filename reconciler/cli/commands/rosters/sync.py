@@ -101,6 +101,7 @@ def _build_sync_report(result: CustomerSyncResult, place: Sequence[str]) -> Sync
         next_at=result.next_at,
         sentences=result.sentences,
         warnings=sync_result.warnings,
+        quarantined=sync_result.quarantined,
         until=sync_result.frozen_until,
         diagnostics=result.diagnostics,
     )
