@@ -21,6 +21,7 @@ from reconciler.oneroster.csv_file.quarantine import (
     merge_row_faults,
 )
 from reconciler.oneroster.csv_file.sheet import Sheet
+from reconciler.oneroster.snapshot import UNREADABLE
 from reconciler.oneroster.standard.tables import AGENTS, KIND_OF, Column, Table, ValueType
 from reconciler.oneroster.standard.values import (
     LINE_BREAK,
@@ -142,6 +143,7 @@ def check_rows(sheet: Sheet) -> FileRows:
     frame, duplicates, warnings = remove_duplicates(sheet.table, frame, sheet.quarantine)
     findings += [duplicates, *warnings]
     values: list[pl.Series] = []
+    unreadable: list[pl.Series] = []
     for column in sheet.table.columns_in_use:
         reading = _normalize_values(frame[str(column.field)], column)
         findings += _check_empty_values(sheet, frame, column)
@@ -152,11 +154,13 @@ def check_rows(sheet: Sheet) -> FileRows:
         findings += (
             _report_unknown_values(sheet, frame.filter(reading.unknown), column) if reading.unknown.any() else []
         )
+        if reading.unknown.any():
+            unreadable.append(reading.unknown.alias(str(column.field)))
         if column.name == "status":
             findings += _check_status(sheet, frame)
         values.append(reading.values)
     quarantine = merge_row_faults(finding for finding in findings if isinstance(finding, pl.DataFrame))
-    frame = frame.with_columns(values)
+    frame = frame.with_columns(*values, _list_unreadable_fields(unreadable, frame.height))
     deletions = pl.DataFrame(schema=DELETIONS_SCHEMA)
     if sheet.delta:
         deletions = _find_clear_deletions(frame, duplicates, quarantine)
@@ -165,6 +169,15 @@ def check_rows(sheet: Sheet) -> FileRows:
         frame = frame.join(quarantine.select("line"), on="line", how="anti", maintain_order="left")
     diagnostics = tuple(finding for finding in findings if isinstance(finding, Diagnostic))
     return FileRows(sheet.row_count, frame, quarantine, sheet.places, diagnostics, sheet.delta, deletions)
+
+
+def _list_unreadable_fields(unknown: list[pl.Series], height: int) -> pl.Series:
+    """Return the column UNREADABLE. `unknown` has for each field, as its name, the rows with an unknown value."""
+    if not unknown:
+        return pl.repeat(None, height, dtype=pl.String, eager=True).alias(UNREADABLE)
+    names = [pl.when(each.name).then(pl.lit(each.name)) for each in unknown]
+    joined = pl.concat_str(names, separator=",", ignore_nulls=True).replace("", None)
+    return pl.DataFrame(unknown).select(joined.alias(UNREADABLE)).to_series()
 
 
 def _drop_empty_rows(sheet: Sheet, findings: list[RowFinding]) -> pl.DataFrame:
@@ -287,7 +300,9 @@ def _report_unknown_values(sheet: Sheet, rows: pl.DataFrame, column: Column) -> 
             message = f"{column.name} is not one of {', '.join(column.vocabulary)}"
             hint = _suggest_nearest(rows[str(column.field)], column)
     if not column.required and column.name != "status":
-        yield make_rows_warning(sheet.table.file, rows, code, f"{message}; the value is dropped")
+        yield make_rows_warning(
+            sheet.table.file, rows, code, f"{message}; it is not used, and a known record keeps its value"
+        )
         return
     text: str | pl.Expr = message
     if column.value is ValueType.ENUMERATION:

@@ -6,7 +6,7 @@ import polars as pl
 
 from reconciler.oneroster.csv_file.rows import FileRows
 from reconciler.oneroster.roster.roster import FIELDS_OF
-from reconciler.oneroster.snapshot import Snapshot
+from reconciler.oneroster.snapshot import UNREADABLE, Snapshot
 from reconciler.oneroster.standard.tables import Standard
 
 EARLIER = " (in a file sent earlier)"
@@ -60,7 +60,12 @@ def collect_earlier_rows(base: Snapshot, stem: str) -> pl.DataFrame:
     """Return the earlier rows of a file, waiting ones included."""
     frame = {"orgs": base.orgs, "users": base.users, "classes": base.classes, "enrollments": base.enrollments}[stem]
     waiting = base.waiting.get(stem)
-    return pl.concat([each.select(FIELDS_OF[stem]) for each in (frame, waiting) if each is not None])
+    return pl.concat([_add_unreadable(each).select(FIELDS_OF[stem]) for each in (frame, waiting) if each is not None])
+
+
+def _add_unreadable(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add the column UNREADABLE to rows that were saved without it."""
+    return frame if UNREADABLE in frame.columns else frame.with_columns(pl.lit(None, dtype=pl.String).alias(UNREADABLE))
 
 
 def select_carried_quarantine(base: Snapshot, stem: str, delta_keys: pl.Series) -> pl.DataFrame:

@@ -21,7 +21,7 @@ from reconciler.oneroster.roster.references import (
     collect_known_keys,
     split_dangling,
 )
-from reconciler.oneroster.snapshot import ROLE_IDS_SCHEMA
+from reconciler.oneroster.snapshot import ROLE_IDS_SCHEMA, UNREADABLE
 
 CLASS_FIELDS = (
     "sourced_id",
@@ -34,8 +34,20 @@ CLASS_FIELDS = (
     "terms",
     "grades",
     "line",
+    UNREADABLE,
 )
-ENROLLMENT_FIELDS = ("sourced_id", "status", "class", "user", "role", "primary", "begin_date", "end_date", "line")
+ENROLLMENT_FIELDS = (
+    "sourced_id",
+    "status",
+    "class",
+    "user",
+    "role",
+    "primary",
+    "begin_date",
+    "end_date",
+    "line",
+    UNREADABLE,
+)
 ORG_FIELDS = ("sourced_id", "status", "name", "type", "identifier", "parent", "line")
 #: The snapshot's columns by file stem, without roles.
 FIELDS_OF = {"orgs": ORG_FIELDS, "users": USER_FIELDS, "classes": CLASS_FIELDS, "enrollments": ENROLLMENT_FIELDS}

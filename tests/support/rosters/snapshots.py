@@ -28,8 +28,8 @@ _TEXT = {
     "orgs": "sourced_id status name type identifier parent",
     "users": "sourced_id status username given_name family_name middle_name identifier email grades",
     "roles": "user org role",
-    "classes": "sourced_id status title class_code class_type school course terms grades",
-    "enrollments": "sourced_id status class user role begin_date end_date",
+    "classes": "sourced_id status title class_code class_type school course terms grades unreadable",
+    "enrollments": "sourced_id status class user role begin_date end_date unreadable",
 }
 _OTHER: dict[str, dict[str, type[pl.DataType]]] = {
     "users": {"enabled": pl.Boolean},
