@@ -1,6 +1,6 @@
 """Faults 102 to 114: people and values that a roster seems to have lost."""
 
-from __future__ import annotations
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +14,11 @@ MOVED = [each for each in STUDENTS if DAY_ONE.tables["users"][int(each[2:]) - 1]
 
 def codes(result: Result) -> set[str]:
     return {each["code"] for each in result.json["customers"][0]["diagnostics"]}
+
+
+def read_plan(project: Project, path: Path) -> str:
+    """Return the plan as people read it, without line breaks."""
+    return " ".join(project.run("plan", "springfield", "--zip", path).out.split())
 
 
 def in_new_school(parent: str, people: list[str] = MOVED) -> Bundle:
@@ -141,3 +146,197 @@ def test_103_a_school_of_nobody_is_no_reason_to_refuse_a_district_of_one_office(
     plan = project.plan("springfield", "--zip", made.zip(project.folder / "first.zip"))
     assert plan.code == 2
     assert len(changes(plan, "user")) == 18
+
+
+def every(table: str, made: Bundle = DAY_ONE, **fields: str) -> Bundle:
+    return made.with_rows(table, [{**row, **fields} for row in made.tables[table]])
+
+
+def numbered(*numbers: int, **fields: str) -> Bundle:
+    """The people with these numbers have other fields."""
+    made = DAY_ONE
+    for number in numbers:
+        made = made.with_user(f"u-{number:04d}", **fields)
+    return made
+
+
+UNREADABLE = {
+    "enabledUser": (every("users", enabledUser="null"), "users"),
+    "orgSourcedIds": (every("users", orgSourcedIds=""), "users"),
+    "ids of enrollments": (every("enrollments", sourcedId=""), "enrollments"),
+    "ids of users": (every("users", sourcedId=""), "users"),
+    "users of 1.2": (every("users", role="", orgSourcedIds=""), "users"),
+    "header-only roles.csv": (DAY_ONE.version12().with_rows("roles", []), "users"),
+    "schools of classes": (every("classes", schoolSourcedId=""), "classes"),
+    "types of orgs": (every("orgs", type=""), "orgs"),
+    "one username for all": (every("users", username="student"), "users"),
+}
+
+
+@pytest.mark.parametrize("fault", UNREADABLE)
+def test_105_a_file_that_cannot_be_read_for_most_of_its_rows_is_refused(school: School, fault: str) -> None:
+    made, file = UNREADABLE[fault]
+    told = school.refused(made, "most-rows-quarantined")
+    assert f"rows of {file}.csv are quarantined" in told["message"]
+
+
+@pytest.mark.parametrize("fault", ["enabledUser", "header-only roles.csv", "ids of users"])
+def test_105_a_first_load_of_nobody_is_refused_too(project: Project, fault: str) -> None:
+    project.customer()
+    made, _ = UNREADABLE[fault]
+    path = made.zip(project.folder / "first.zip")
+    plan = project.plan("springfield", "--zip", path)
+    assert (plan.code, plan.json["customers"][0]["outcome"]) == (3, "refused")
+    assert project.apply("springfield", "--zip", path).code == 3
+    checked = project.run("roster", "check", path)
+    assert "error: " in checked.out.splitlines()[0]
+    assert "[most-rows-quarantined]" in checked.out
+
+
+def test_105_the_cause_is_named_before_its_consequences(school: School) -> None:
+    customer = school.plan(UNREADABLE["ids of users"][0]).json["customers"][0]
+    files = [each["file"] for each in customer["diagnostics"] if each["code"] == "most-rows-quarantined"]
+    assert files == ["users.csv", "enrollments.csv"]
+
+
+def test_106_many_quarantined_rows_hold_every_loss(anywhere: School) -> None:
+    made = numbered(*range(40, 60), enabledUser="null").without_users(["u-0099", "u-0098"])
+    customer = anywhere.held(made, "many-quarantined-rows")
+    (told,) = [each for each in customer["diagnostics"] if each["code"] == "many-quarantined-rows"]
+    assert "20 of 98 rows of users.csv are quarantined" in told["message"]
+    assert "enabledUser is neither true nor false" in told["message"]
+    assert {change["held"] for change in customer["changes"] if change["kind"] == "user"} == {True}
+
+
+def test_106_usernames_that_many_share_hold_too(school: School) -> None:
+    made = numbered(*range(40, 60), username="pupil").without_users(["u-0099"])
+    school.held(made, "many-quarantined-rows")
+
+
+def test_107_a_few_quarantined_rows_are_counted_in_every_report(school: School) -> None:
+    path = school.source(numbered(40, 41, enabledUser="null"))
+    for form in ("text", "markdown", "html"):
+        assert "2 rows quarantined" in school.project.run("plan", "springfield", "--zip", path, "--format", form).out
+
+
+ENDS = "SELECT count(*) FROM enrollments WHERE begin_date = '2026-08-20' AND end_date = '2027-06-11'"
+
+
+def test_108_dates_that_cannot_be_read_keep_those_of_the_store(anywhere: School) -> None:
+    before = anywhere.project.ask(ENDS)
+    made = every("enrollments", beginDate="8/20/2026", endDate="6/11/2027", primary="perhaps")
+    customer = anywhere.quiet(made)
+    assert customer["changes"] == []
+    told = {each["code"]: each["message"] for each in customer["diagnostics"]}
+    assert "a known record keeps its value" in told["invalid-date"]
+    assert anywhere.project.ask(ENDS) == before
+    assert before[0][0] > 0
+
+
+def test_108_a_delta_over_such_a_roster_keeps_them_too(school: School) -> None:
+    before = school.project.ask(ENDS)
+    made = every("enrollments", endDate="6/11/2027")
+    assert school.apply(made).code == 0
+    assert school.apply(made.delta(made.with_user(ONE, familyName="Other"))).code == 0
+    assert school.project.ask(ENDS) == before
+
+
+def test_108_other_values_of_the_same_row_still_change(school: School) -> None:
+    rows = [{**row, "endDate": "6/11/2027", "beginDate": "2026-09-01"} for row in DAY_ONE.tables["enrollments"][:3]]
+    made = DAY_ONE.with_rows("enrollments", [*rows, *DAY_ONE.tables["enrollments"][3:]])
+    found = changes(school.plan(made), "enrollment")
+    assert [[field["path"] for field in each["fields"]] for each in found] == [["begin_date"]] * 3
+
+
+@pytest.mark.parametrize(
+    ("table", "field", "words"),
+    [
+        ("users", "identifier", "identifier"),
+        ("users", "email", "email"),
+        ("users", "grades", "grade"),
+        ("enrollments", "endDate", "end date"),
+        ("enrollments", "primary", "primary flag"),
+        ("classes", "termSourcedIds", "terms"),
+    ],
+)
+def test_109_a_value_that_vanishes_for_many_is_held(anywhere: School, table: str, field: str, words: str) -> None:
+    path = anywhere.source(every(table, **{field: ""}))
+    customer = anywhere.plan(path).json["customers"][0]
+    assert customer["outcome"] == "held"
+    assert f"would lose their {words}" in read_plan(anywhere.project, path)
+    assert anywhere.apply(path).code == 3
+    assert anywhere.apply(DAY_ONE).code == 0
+    assert anywhere.plan(DAY_ONE).code == 0
+
+
+def test_109_a_few_values_may_vanish_and_all_of_a_small_school_may_not(project: Project) -> None:
+    project.customer()
+    made = bundle(users=100)
+    small = ["u-0090", "u-0091"]
+    made = made.with_row("orgs", "s-3", name="Small", type="school", parentSourcedId="d-1")
+    for each in small:
+        made = made.with_user(each, orgSourcedIds="s-3")
+    path = project.folder / "day.zip"
+    assert project.apply("springfield", "--zip", made.zip(path)).code == 0
+
+    few = made.with_user("u-0003", email="").with_user("u-0004", email="")
+    assert project.plan("springfield", "--zip", few.zip(path)).code == 2
+    for each in small:
+        made = made.with_user(each, email="")
+    assert "2 of 2 people at Small would lose their email." in read_plan(project, made.zip(path))
+
+
+def test_110_a_roster_without_values_to_match_with_is_warned_of_at_once(project: Project) -> None:
+    project.customer()
+    path = every("users", identifier="").zip(project.folder / "first.zip")
+    plan = project.plan("springfield", "--zip", path)
+    (told,) = [each for each in plan.json["customers"][0]["diagnostics"] if each["code"] == "few-match-values"]
+    assert "0 of 100 people" in told["message"]
+    assert "email has 100" in told["hint"]
+
+
+FEW = STUDENTS[:3]
+
+
+def with_grade(grade: str) -> Bundle:
+    made = DAY_ONE
+    for each in FEW:
+        made = made.with_user(each, grades=grade, orgSourcedIds="s-1")
+    return made
+
+
+def test_111_a_whole_grade_of_a_school_that_leaves_is_held_with_those_words(anywhere: School) -> None:
+    assert anywhere.apply(with_grade("04")).code == 0
+    made = with_grade("04").without_users(FEW)
+    customer = anywhere.plan(made).json["customers"][0]
+    assert customer["outcome"] == "held"
+    assert "Nobody of grade 04 would be left: all 3 would go." in read_plan(anywhere.project, anywhere.source(made))
+    before = anywhere.live()
+    assert anywhere.apply(made).code == 3
+    assert before <= anywhere.live()
+
+
+def test_111_at_one_school_the_school_is_named(school: School) -> None:
+    made = with_grade("04").with_user("u-0097", grades="04", orgSourcedIds="s-2")
+    made = made.with_user("u-0099", grades="04", orgSourcedIds="s-2")
+    assert school.apply(made).code == 0
+    told = read_plan(school.project, school.source(made.without_users(FEW)))
+    assert "Nobody of grade 04 at School 1 would be left: all 3 would go." in told
+    assert told.count("would be left") == 1
+
+
+def test_111_promotion_is_no_loss_and_neither_is_a_grade_that_others_come_into(school: School) -> None:
+    assert school.apply(with_grade("04")).code == 0
+    assert school.plan(with_grade("06")).code == 2
+    come = with_grade("04").without_users(FEW).with_user("u-0096", grades="04")
+    assert school.plan(come).code == 2
+
+
+def test_112_an_approval_in_advance_releases_a_graduating_class(school: School) -> None:
+    assert school.apply(with_grade("12")).code == 0
+    path = school.project.customer()
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text + "  approvals: [{people: 3, until: 2099-07-01, reason: graduates}]\n", encoding="utf-8")
+    plan = school.plan(with_grade("12").without_users(FEW))
+    assert plan.code == 2
+    assert "approved-in-advance" in codes(plan)

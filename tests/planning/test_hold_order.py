@@ -16,6 +16,8 @@ def test_the_holds_come_in_this_order() -> None:
         "count",
         "gates",
         "limits",
+        "groups",
+        "vanishing-values",
         "unidentified-rows",
         "last-of-role",
         "classes",

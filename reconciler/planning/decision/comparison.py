@@ -18,6 +18,7 @@ from reconciler.planning.roster.matching import (
     exclude_conflicts,
     get_account_value,
     match_users,
+    warn_few_match_values,
 )
 from reconciler.planning.roster.merges import add_merge_changes
 from reconciler.planning.roster.persons import add_canonical_ids
@@ -79,6 +80,7 @@ def match_people(inputs: RosterInputs) -> RosterDraft:
             *desired.diagnostics,
             *inputs.merge_plan.diagnostics,
             *matches.diagnostics,
+            *warn_few_match_values(desired.frames[Kind.USER], inputs.rules.match_with),
             *spared.diagnostics,
         ),
     )

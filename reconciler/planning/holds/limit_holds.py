@@ -1,5 +1,6 @@
 """Counts the changes toward the customer's limits, and holds the rows that exceed one."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import polars as pl
@@ -9,6 +10,7 @@ from reconciler.model.plan import LimitUse
 from reconciler.planning.frames.live import select_countable_people
 from reconciler.planning.frames.losses import is_leaving, is_vanishing
 from reconciler.planning.holds.approvals import apply_approvals
+from reconciler.planning.holds.groups import find_emptied_groups
 from reconciler.planning.holds.limits import (
     PEOPLE_LOSS_LIMITS,
     LimitBase,
@@ -27,6 +29,10 @@ def count_limit_uses(state: HoldState) -> HoldState:
     uses = compute_limit_uses(counted, base, rules.earlier_uses, rules.thresholds)
     waiting = find_exceeding_rows(counted, tuple(each for each in uses if not _is_everyone_of_school(each)), roles)
     emptied = find_exceeding_rows(counted, tuple(each for each in uses if _is_everyone_of_school(each)), roles)
+    if rules.approvals:
+        waiting = pl.concat([waiting, _list_emptied_group_rows(state, counted[Kind.USER], uses)]).unique(
+            maintain_order=True
+        )
     waiting = waiting.join(emptied, on=["kind", "key"], how="anti")
     released = apply_approvals(counted, waiting, rules.approvals, rules.earlier_uses, rules.today)
     if rules.approvals:
@@ -38,6 +44,12 @@ def count_limit_uses(state: HoldState) -> HoldState:
         limits=uses,
         diagnostics=(*state.diagnostics, *released.diagnostics),
     )
+
+
+def _list_emptied_group_rows(state: HoldState, users: pl.DataFrame, uses: Iterable[LimitUse]) -> pl.DataFrame:
+    """Return `kind` and `key` of people of emptied groups, whom a pre-approval may release: they may graduate."""
+    ids = find_emptied_groups(state, users, uses).ids
+    return users.filter(pl.col("live_id").is_in(ids.implode())).select(pl.lit(Kind.USER.value).alias("kind"), "key")
 
 
 def _build_limit_base(inputs: HoldInputs) -> LimitBase:

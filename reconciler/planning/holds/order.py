@@ -9,12 +9,14 @@ from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.planning.holds import dependents
 from reconciler.planning.holds.delta_absence import hold_absent_in_delta
 from reconciler.planning.holds.gate_holds import hold_by_gates
+from reconciler.planning.holds.groups import hold_emptied_groups
 from reconciler.planning.holds.identity import hold_doubtful_identities
 from reconciler.planning.holds.limit_holds import count_limit_uses, hold_exceeding_rows, hold_for_unidentified_rows
 from reconciler.planning.holds.merge_halves import hold_merge_halves
 from reconciler.planning.holds.season import hold_for_season
 from reconciler.planning.holds.state import HoldInputs, HoldState, start_holds
 from reconciler.planning.holds.usernames import hold_last_of_role_again, settle_usernames
+from reconciler.planning.holds.vanishing import hold_vanishing_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,16 @@ HOLD_STEPS = (
         "limits",
         "Come after the count, which says which limits are exceeded.",
         hold_exceeding_rows,
+    ),
+    HoldStep(
+        "groups",
+        "Come after the limits, which explain whole schools, and after the approvals that release a graduating class.",
+        hold_emptied_groups,
+    ),
+    HoldStep(
+        "vanishing-values",
+        "Comes after the rules on losses: those who stay keep their values until a person approves.",
+        hold_vanishing_values,
     ),
     HoldStep(
         "unidentified-rows",

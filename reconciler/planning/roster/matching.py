@@ -287,3 +287,34 @@ def _report_shared_emails(rows: pl.DataFrame, match_with: str) -> Iterator[Diagn
         )
     if groups.height > MAX_VALUES:
         yield build_info(SHARED_EMAIL_CODE, f"and {groups.height - MAX_VALUES:,} more shared emails")
+
+
+#: The share of people with a value of their own for `match_with` below which matching is warned of.
+MIN_MATCHABLE_SHARE = 0.5
+
+
+def warn_few_match_values(people: pl.DataFrame, match_with: str) -> tuple[Diagnostic, ...]:
+    """Warn if few rows of a roster can be matched, before a new sourcedId costs somebody the account."""
+    column = MATCH_COLUMNS.get(match_with)
+    if column is None or not people.height:
+        return ()
+    usable = {name: _count_own_values(people, other) for name, other in MATCH_COLUMNS.items() if other is not None}
+    number = usable[match_with]
+    if number >= people.height * MIN_MATCHABLE_SHARE:
+        return ()
+    best = max(usable, key=lambda name: usable[name])
+    other = f", or match with another field: {best} has {usable[best]:,}" if usable[best] > number else ""
+    return (
+        build_warning(
+            "few-match-values",
+            f"match_with is {match_with}, and {number:,} of {people.height:,} people have one of their own; the others "
+            "would lose their accounts if their sourcedIds changed",
+            Span("users.csv"),
+            f"Export it for everybody{other}.",
+        ),
+    )
+
+
+def _count_own_values(people: pl.DataFrame, column: str) -> int:
+    values = people[column].drop_nulls()
+    return int(values.is_unique().sum())
