@@ -131,3 +131,27 @@ def test_a_renamed_customer_keeps_its_key(springfield: Project) -> None:
 def test_the_store_itself_refuses_a_second_customer_with_the_key(springfield: Project) -> None:
     with pytest.raises(Exception, match=r"(?i)unique"), springfield.by_hand() as cursor:
         cursor.execute("insert into lti_platforms (customer_id, consumer_key, platform) values (99, 'lms-1', 'moodle')")
+
+
+def test_two_customers_cannot_swap_their_keys(springfield: Project) -> None:
+    write(springfield, "shelbyville", key="lms-2")
+    applied(springfield, 0)
+    write(springfield, "springfield", key="lms-2")
+    write(springfield, "shelbyville", key="lms-1")
+    said = applied(springfield, 1, code=65).out
+    assert said.count("[consumer-key-taken]") == 2
+    assert owners(springfield) == [("springfield", "canvas", "high")]
+
+
+def test_the_key_of_an_erased_customer_stays_reserved(springfield: Project) -> None:
+    remove(springfield, "springfield")
+    with on(1):
+        (hold,) = [each["hold"]["id"] for each in springfield.plan().json["customers"]]
+    applied(springfield, 1, "--approve", hold)
+    with on(2):
+        erased = springfield.run("erase", "springfield", "--request", "r-1", "--yes")
+    assert erased.code == 0, erased
+    assert springfield.ask("select count(*) from customers") == [(0,)]
+    write(springfield, "shelbyville")
+    assert "a customer that no longer exists" in " ".join(applied(springfield, 3, "shelbyville", code=65).out.split())
+    applied(springfield, 32, "shelbyville")
