@@ -37,6 +37,8 @@ class BaseComparison:
     layout: RepositoryLayout
     #: customers whose documents differ or are invalid, and CATALOG if the shared lessons do
     differing_ids: frozenset[CustomerId]
+    #: new ID -> former ID of customers whose customer.yaml git takes for a moved file
+    moved_ids: Mapping[CustomerId, CustomerId]
     #: customer that no differing file affects -> digest of its files (`config.inputs`)
     inputs: Mapping[CustomerId, str | None]
 
@@ -66,6 +68,7 @@ def _build_comparison(directory: Path, ref: str, today: date | None) -> BaseComp
         before = load_from_layout(earlier, today=today, only=touched)
         now = load_from_layout(layout, today=today, only=touched)
         untouched = () if touched is None else (each for each in layout.customers if each.id not in touched)
+        moved_ids = _find_moved_customers(directory, revision, layout, other) if differing.names_differ else {}
         inputs = {folder.id: digest_inputs(folder, revision.get_blob_id) for folder in untouched}
     names = {each.id for each in (*layout.customers, *earlier.customers)} if touched is None else touched
     differing_ids = {
@@ -75,7 +78,7 @@ def _build_comparison(directory: Path, ref: str, today: date | None) -> BaseComp
     }
     if _collect_catalog(before) != _collect_catalog(now) or CATALOG in now.invalid:
         differing_ids.add(CATALOG)
-    return BaseComparison(revision.base, before, now, layout, frozenset(differing_ids), inputs)
+    return BaseComparison(revision.base, before, now, layout, frozenset(differing_ids), moved_ids, inputs)
 
 
 def _find_touched_customers(
@@ -104,6 +107,18 @@ def _find_touched_customers(
         if any(not above or folder_path.startswith(f"{above}{os.sep}") for above in defaults_folders):
             touched |= names
     return frozenset(touched)
+
+
+def _find_moved_customers(
+    directory: Path, revision: GitRevision, layout: RepositoryLayout, earlier: RepositoryLayout
+) -> dict[CustomerId, CustomerId]:
+    start = str(directory)
+    ids, former_ids = (
+        {make_relative_path(each.file.path, start): each.id for each in one.customers if each.file is not None}
+        for one in (layout, earlier)
+    )
+    moved = ((ids.get(new), former_ids.get(former)) for new, former in revision.find_moved_files().items())
+    return {new: former for new, former in moved if new is not None and former is not None and new != former}
 
 
 def _collect_documents(repository: Repository, customer: CustomerId) -> DocumentsByKey | None:

@@ -99,6 +99,15 @@ class GitRevision:
         differing = frozenset(make_relative_path(name, self._prefix) for name in names)
         return FileDifferences(differing, bool(untracked) or any(status != "M" for status in statuses_and_names[::2]))
 
+    def find_moved_files(self) -> dict[str, str]:
+        """Return the former path of each file that git takes for a moved one, relative to the folder of customers."""
+        options = ("--name-status", "--find-renames", "--diff-filter=R", "--no-ext-diff", "-z")
+        paths = ["--", *self._build_pathspecs()]
+        listing = _run_git(self._directory, "-C", self._top, "diff-index", *options, self.base.commit, *paths)
+        facts = _decode_listing(listing).split("\0")[:-1]
+        former, new = ([make_relative_path(name, self._prefix) for name in facts[start::3]] for start in (1, 2))
+        return dict(zip(new, former, strict=True))
+
     def _build_pathspecs(self) -> tuple[str, ...]:
         settings = os.path.normpath(os.path.join(self._prefix, "..", "reconciler.yaml"))
         beside = () if settings.startswith("..") else (f":(literal){settings}",)

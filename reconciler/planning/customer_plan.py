@@ -107,6 +107,8 @@ class PlannedDocuments:
     settings: Mapping[str, object] | None = None
     #: settings that protect people less than before
     weakenings: tuple[Weakening, ...] = ()
+    #: sentences that say why every change waits, whatever it is; empty if only removals do
+    hold_causes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +146,13 @@ def build_customer_plan(
     plan = replace(plan, roster_applies=roster_applies, diagnostics=sort_diagnostics([*diagnostics, *plan.diagnostics]))
     if roster is not None and not roster_applies:
         plan = replace(plan, fingerprint_refresh={}, would_hold=roster.decision.causes)
-    return _add_outcome(plan, roster, hold_key)
+    return _add_outcome(plan, documents.hold_causes, roster, hold_key)
 
 
 def _plan_documents(customer_id: CustomerId, name: str, documents: PlannedDocuments) -> CustomerPlan:
     changes = hold_document_removals(documents.changes)
+    if documents.hold_causes:
+        changes = tuple(replace(change, held=True) for change in changes)
     return CustomerPlan(
         id=customer_id,
         name=name,
@@ -179,9 +183,15 @@ def _add_roster(plan: CustomerPlan, roster: PlannedRoster) -> CustomerPlan:
     )
 
 
-def _add_outcome(plan: CustomerPlan, roster: PlannedRoster | None, hold_key: str) -> CustomerPlan:
+def _add_outcome(
+    plan: CustomerPlan, causes_of_documents: Iterable[str], roster: PlannedRoster | None, hold_key: str
+) -> CustomerPlan:
     """Return the plan with its outcome and with the hold of everything in it that waits."""
-    causes = (*_list_document_hold_causes(plan.document_changes), *(roster.decision.causes if roster else ()))
+    causes = (
+        *causes_of_documents,
+        *_list_removal_causes(plan.document_changes),
+        *(roster.decision.causes if roster else ()),
+    )
     hold = build_hold(plan, causes, hold_key)
     changes = any(each.changes for each in plan.counts.values())
     outcome = Outcome.HELD if hold else Outcome.CHANGES if changes else Outcome.UNCHANGED
@@ -216,8 +226,8 @@ def _count_document_changes(documents: Iterable[Change], unchanged: Mapping[Kind
     return counts
 
 
-def _list_document_hold_causes(documents: Iterable[Change]) -> list[str]:
-    held = {change.kind for change in documents if change.held}
+def _list_removal_causes(documents: Iterable[Change]) -> list[str]:
+    held = {change.kind for change in documents if change.held and isinstance(change, Delete)}
     return [
         sentence
         for kind, sentence in ((Kind.CUSTOMER, CUSTOMER_REMOVAL_CAUSE), (Kind.COMMUNITY, COMMUNITY_REMOVAL_CAUSE))

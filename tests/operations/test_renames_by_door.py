@@ -375,3 +375,78 @@ def test_invalid_renamed_customer_is_not_removed(springfield: Project, monkeypat
         "springfield": "failed",
     }
     assert plan.json["summary"]["delete"] == 0
+
+
+def moved(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder is moved, and nothing says so."""
+    renamed(project, monkeypatch)
+    path = project.folder / "customers/shelbyville/customer.yaml"
+    path.write_text(path.read_text().replace("previously: [springfield]\n", ""))
+
+
+def test_164_rename_without_previously_waits_as_a_whole(springfield: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = springfield
+    before = everything(project)
+    moved(project, monkeypatch)
+    plan = project.plan()
+    assert plan.code == 3
+    shelbyville, springfield_plan = plan.json["customers"]
+    assert (shelbyville["outcome"], springfield_plan["outcome"]) == ("held", "held")
+    assert all(change["held"] for change in shelbyville["changes"])
+    line = "add previously: [springfield] to customers/shelbyville/customer.yaml"
+    for customer in (shelbyville, springfield_plan):
+        (cause, *_) = customer["hold"]["causes"]
+        assert "(same consumer key, client_partner_id, administrators, name)" in cause
+        assert line in cause
+    for output in ("text", "markdown", "html"):
+        assert line in project.run("plan", "--format", output).out.replace("\\", "").replace("\n      ", " ")
+
+    assert project.apply().code == 3
+    assert project.ask("select slug, tombstoned_at from customers") == [("springfield", None)]
+    assert everything(project) == before
+
+    path = project.folder / "customers/shelbyville/customer.yaml"
+    path.write_text(path.read_text().replace("name: Springfield", "previously: [springfield]\nname: Springfield"))
+    assert project.apply().code == 0
+    assert project.ask("select slug, tombstoned_at from customers") == [("shelbyville", None)]
+    assert everything(project) == before
+
+
+def planned_hold(project: Project, run: int) -> str:
+    """The hold of the plan that undoes a run."""
+    shown = planned(project, run)
+    return str(shown.json["customers"][0]["hold"]["id"])
+
+
+def test_164_rename_that_was_half_applied_is_mended(springfield: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = springfield
+    project.customer()
+    assert project.apply("--yes").code == 0
+    before = everything(project)
+    renamed(project, monkeypatch, more="")
+    path = project.folder / "customers/shelbyville/customer.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("previously: [springfield]\n", ""))
+    (hold,) = [each["hold"]["id"] for each in project.plan().json["customers"] if each["id"] == "shelbyville"]
+    created = project.apply("shelbyville", "--approve", hold)
+    assert created.code == 0, created
+    assert project.ask("select slug from customers order by slug") == [("shelbyville",), ("springfield",)]
+
+    path.write_text(text)
+    plan = project.plan()
+    assert "not-renamed" in codes(plan)
+    assert plan.json["summary"]["held"] > 0
+    hint = next(
+        each["hint"] for one in plan.json["customers"] for each in one["diagnostics"] if each["code"] == "not-renamed"
+    )
+    assert "reconciler erase shelbyville --request REF" in hint
+    waiting = planned_hold(project, last_run(project))
+    assert undo(project, last_run(project), "--approve", waiting).code == 0
+    assert "id-still-kept" in codes(project.plan())
+    erased = project.run("erase", "shelbyville", "--request", "T-1", "--yes")
+    assert erased.code == 0, erased
+    plan = project.plan()
+    assert [each["id"] for each in plan.json["customers"]] == ["shelbyville"]
+    assert project.apply().code == 0
+    assert project.ask("select slug, tombstoned_at from customers") == [("shelbyville", None)]
+    assert everything(project) == before

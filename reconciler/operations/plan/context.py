@@ -11,6 +11,7 @@ from reconciler.operations.plan.renames import CustomerRenames
 from reconciler.operations.plan.request import PlanRequest
 from reconciler.operations.plan.store_index import StoreIndex
 from reconciler.operations.workspace import Workspace
+from reconciler.planning.documents import LikelyRename
 from reconciler.store.read import CustomerRecord, Reader
 
 
@@ -26,6 +27,8 @@ class PlanContext:
     #: the store's customers, by the id that the store has them under
     records: Mapping[CustomerId, CustomerRecord]
     renames: CustomerRenames
+    #: pairs of customers that look like one, of which the files do not say so
+    likely_renames: tuple[LikelyRename, ...] = ()
 
     @property
     def repository(self) -> Repository:
@@ -35,6 +38,10 @@ class PlanContext:
     def comparison(self) -> BaseComparison | None:
         """Return the comparison with a base in git, or None if the plan has no base."""
         return self.workspace.comparison
+
+    def list_likely_renames(self, customer: CustomerId) -> tuple[LikelyRename, ...]:
+        """Return the likely renames to or from a customer."""
+        return tuple(each for each in self.likely_renames if customer in (each.former, each.new))
 
     def find_record(self, customer: CustomerId) -> CustomerRecord | None:
         """Return the store's record of a customer, which may be under a former id."""

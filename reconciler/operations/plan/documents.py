@@ -38,10 +38,15 @@ class CustomerDocuments:
     #: for former ids that are not renamed
     diagnostics: tuple[Diagnostic, ...] = ()
 
-    def build_planned(self, changes: tuple[Change, ...], weakenings: tuple[Weakening, ...] = ()) -> PlannedDocuments:
+    def build_planned(
+        self,
+        changes: tuple[Change, ...],
+        weakenings: tuple[Weakening, ...] = (),
+        hold_causes: tuple[str, ...] = (),
+    ) -> PlannedDocuments:
         """Return the documents' part of a plan that makes these changes."""
         return PlannedDocuments(
-            self.seen, changes, self._count_unchanged(changes), self._build_settings(changes), weakenings
+            self.seen, changes, self._count_unchanged(changes), self._build_settings(changes), weakenings, hold_causes
         )
 
     def _build_settings(self, changes: tuple[Change, ...]) -> Mapping[str, object] | None:

@@ -19,7 +19,7 @@ from reconciler.operations.plan.documents import CATALOG_NAME
 from reconciler.operations.plan.fast_path import plan_if_unchanged
 from reconciler.operations.plan.fetch_ahead import fetch_ahead
 from reconciler.operations.plan.isolation import plan_isolated
-from reconciler.operations.plan.renames import find_renamed_customers
+from reconciler.operations.plan.renames import find_likely_customer_renames, find_renamed_customers
 from reconciler.operations.plan.request import PlanRequest
 from reconciler.operations.plan.selection import select_customers
 from reconciler.operations.plan.stages.assembly import assemble_customer_plan
@@ -95,4 +95,5 @@ def _open_plan_context(workspace: Workspace, request: PlanRequest) -> Iterator[P
         # The configuration last applied renames and removes no customer, so the other customers are not read.
         records = reader.read_customers(request.customers if workspace.uses_applied_config else None)
         renames = find_renamed_customers(workspace.repository, records)
-        yield PlanContext(workspace, request, fresh, reader, StoreIndex(reader), records, renames)
+        likely = () if workspace.uses_applied_config else find_likely_customer_renames(workspace, records, renames)
+        yield PlanContext(workspace, request, fresh, reader, StoreIndex(reader), records, renames, likely)

@@ -9,13 +9,16 @@ from reconciler.config.repository import Repository
 from reconciler.model.diagnostic import Diagnostic, Span, build_error, build_info, build_warning
 from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
+from reconciler.operations.workspace import Workspace
 from reconciler.planning.documents import (
     AppliedDocuments,
     DocumentRenames,
     IdT,
+    LikelyRename,
     StoredDocument,
     WantedDocuments,
     find_document_renames,
+    find_likely_renames,
     find_renames,
     list_former_ids,
 )
@@ -51,6 +54,29 @@ def find_renamed_customers(repository: Repository, records: Mapping[CustomerId, 
         slug: StoredDocument(list_former_ids(record.document), record.tombstoned) for slug, record in records.items()
     }
     return CustomerRenames(_resolve_renames(repository, stored))
+
+
+def find_likely_customer_renames(
+    workspace: Workspace, records: Mapping[CustomerId, CustomerRecord], renames: CustomerRenames
+) -> tuple[LikelyRename, ...]:
+    """Return the customers that look renamed although no file lists their former ID under `previously`."""
+    repository, comparison = workspace.repository, workspace.comparison
+    known = {*repository.folders, *repository.customers, *repository.invalid, *renames.list_replaced_ids()}
+    known |= comparison.layout_ids if comparison else set()
+    appearing = {
+        name: each
+        for name, each in repository.customers.items()
+        if name not in records and name not in renames.renames.former
+    }
+    leaving = {slug: record.document for slug, record in records.items() if not record.tombstoned and slug not in known}
+    if not appearing or not leaving:
+        return ()
+    return find_likely_renames(
+        {name: each.documents[0].document for name, each in appearing.items()},
+        leaving,
+        comparison.moved_ids if comparison else {},
+        {name: each.span.file for name, each in appearing.items()},
+    )
 
 
 def find_id_in_base(comparison: BaseComparison, customer: CustomerId) -> CustomerId:
@@ -93,15 +119,28 @@ def describe_failed_renames(
             "id-still-kept",
             f"{kind} {former} cannot become {name}: the store still has a removed {kind} {name}",
             spans.get(name),
-            f"Choose another ID, or wait until `reconciler purge` deletes the removed {name}.",
+            _describe_way_to_free_id(kind, name),
         )
     for name, former in renames_found.conflicts_with_live.items():
         yield build_warning(
             "not-renamed",
             f"{kind} {former} does not become {name}: {kind} {name} already exists; {former} is removed",
             spans.get(name),
-            f"Use previously only for a new ID; the existing {kind} {name} stays as it is.",
+            f"Use previously only for a new ID; the existing {kind} {name} stays as it is."
+            + (f" {_MEND_CREATED_CUSTOMER.format(name=name)}" if kind is Kind.CUSTOMER else ""),
         )
+
+
+_MEND_CREATED_CUSTOMER = (
+    "If {name} was created where {name} should have been the new ID, undo the run that created it (reconciler history "
+    "{name}) and free the ID (reconciler erase {name} --request REF); then plan again."
+)
+
+
+def _describe_way_to_free_id(kind: Kind, name: str) -> str:
+    if kind is Kind.CUSTOMER:
+        return f"Choose another ID, or free this one: reconciler erase {name} --request REF"
+    return f"Choose another ID, or wait until `reconciler purge` deletes the removed {name}."
 
 
 def describe_renamed_secrets(

@@ -137,7 +137,7 @@ def _build_source(source: plans.SourceSummary) -> Document:
 
 
 def _build_hold(hold: plans.Hold) -> Document:
-    return {"id": hold.id, "people": hold.people, "rows": hold.rows}
+    return {"id": hold.id, "people": hold.people, "rows": hold.rows, "causes": list(hold.causes)}
 
 
 def build_diagnostic_document(diagnostic: Diagnostic) -> Document:

@@ -139,6 +139,7 @@ def _build_hold_schema() -> Schema:
         },
         people=_NUMBER,
         rows=_add_description(_NUMBER, "All held changes: people, enrollments, classes and others."),
+        causes=_add_description({"type": "array", "items": _TEXT}, "Sentences that say why the changes wait."),
     )
 
 

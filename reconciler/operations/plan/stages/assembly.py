@@ -21,7 +21,11 @@ def assemble_customer_plan(
     return build_customer_plan(
         files.id,
         documents.name,
-        documents.build_planned(compared.changes, list_weakened_documents(documents, compared.base_documents or None)),
+        documents.build_planned(
+            compared.changes,
+            list_weakened_documents(documents, compared.base_documents or None),
+            compared.hold_causes,
+        ),
         _build_planned_roster(choice, roster),
         hold_key=context.reader.key.hold_key,
         roster_applies=choice is not RosterChoice.LAST,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from reconciler.config.load import ResolvedCustomer
 from reconciler.model.change import Change
 from reconciler.model.diagnostic import Diagnostic, build_error
+from reconciler.model.ids import CustomerNumber
 from reconciler.model.kind import Kind
 from reconciler.model.settings import DocumentsByKey
 from reconciler.operations.plan.base import read_base_documents
@@ -32,6 +33,8 @@ class DocumentComparison:
     #: the base's documents; None without a base
     base_documents: DocumentsByKey | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
+    #: sentences that say why all changes of the documents wait; empty if they do not
+    hold_causes: tuple[str, ...] = ()
     #: reasons why the customer cannot be planned
     errors: tuple[Diagnostic, ...] = ()
 
@@ -64,7 +67,8 @@ def compare_customer_documents(context: PlanContext, files: CustomerFiles) -> Do
         diagnostics += describe_renamed_secrets(
             files.id, files.former_id, wanted.document, secrets.missing, files.resolved.span
         )
-    return DocumentComparison(documents, changes, before, tuple(diagnostics))
+    causes = tuple(each.sentence for each in context.list_likely_renames(files.id))
+    return DocumentComparison(documents, changes, before, tuple(diagnostics), causes)
 
 
 def _find_taken_names(
@@ -74,19 +78,25 @@ def _find_taken_names(
     if files.resolved is None:
         return ()
     usernames = find_taken_usernames(documents.wanted[Kind.CUSTOMER, files.id], files.record, context.reader)
-    return usernames or _find_taken_consumer_keys(files.resolved, files.record, context.store_index)
+    likely = {context.records[each.former].id for each in context.list_likely_renames(files.id)}
+    return usernames or _find_taken_consumer_keys(files.resolved, files.record, context.store_index, likely)
 
 
 def _find_taken_consumer_keys(
-    resolved: ResolvedCustomer, record: CustomerRecord | None, store_index: StoreIndex
+    resolved: ResolvedCustomer,
+    record: CustomerRecord | None,
+    store_index: StoreIndex,
+    likely_same: Collection[CustomerNumber],
 ) -> tuple[Diagnostic, ...]:
-    """Return an error for each consumer key that another customer has in the store, or lately had."""
+    """Return an error for each consumer key that another customer has in the store, or lately had.
+
+    likely_same: customers that look like this one under a former id, so that it waits anyway."""
     errors = []
     for platform in resolved.customer.lti.platforms if resolved.customer.lti else ():
         owners = [
             owner
             for owner in store_index.key_owners.get(platform.consumer_key, ())
-            if record is None or owner.customer_number != record.id
+            if (record is None or owner.customer_number != record.id) and owner.customer_number not in likely_same
         ]
         errors += [
             build_error(

@@ -50,6 +50,9 @@ class _RosterInputs:
 
 def compare_customer_roster(context: PlanContext, files: CustomerFiles, documents: DocumentComparison) -> RosterStage:
     """Compare the customer's roster. Raises StoreProblem; every other refusal is part of the result."""
+    if documents.hold_causes:
+        # Its people would be new accounts, and those of the customer that it looks like would leave.
+        return RosterStage()
     source: SourceSummary | None = None
     try:
         inputs = _read_roster_inputs(context, files)
