@@ -1,7 +1,7 @@
 """Erase a person, or a removed customer, permanently on request."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +64,8 @@ def find_erasure(workspace: Workspace, customer: CustomerId, key: str | None) ->
         if record is None:
             raise Refusal([describe_unknown_customer(customer, reader.read_customers())])
         if key is None:
-            return _build_customer_erasure(workspace, record)
+            live = {slug for slug, each in reader.read_customers().items() if not each.tombstoned}
+            return _build_customer_erasure(workspace, record, live)
         rows = _find_people(workspace, reader, record, key)
         if rows.height > 1:
             raise Refusal([_describe_ambiguous_key(workspace, record, rows)])
@@ -130,8 +131,14 @@ def lift_erasure(workspace: Workspace, customer: CustomerId, sourced_id: Sourced
     return certificate
 
 
-def _build_customer_erasure(workspace: Workspace, record: CustomerRecord) -> Erasure:
-    if is_customer_declared(workspace, record.slug):
+def _is_id_wanted_by_another(workspace: Workspace, record: CustomerRecord, live: Set[CustomerId]) -> bool:
+    """Return True if the files have the removed customer's id for an active one that is to be renamed to it."""
+    resolved = workspace.repository.customers.get(record.slug)
+    return record.tombstoned and resolved is not None and not live.isdisjoint(resolved.previously)
+
+
+def _build_customer_erasure(workspace: Workspace, record: CustomerRecord, live: Set[CustomerId]) -> Erasure:
+    if is_customer_declared(workspace, record.slug) and not _is_id_wanted_by_another(workspace, record, live):
         raise Refusal(
             [
                 build_error(

@@ -382,7 +382,7 @@ def test_customer_in_the_files_or_active_is_refused(springfield: Project) -> Non
 def test_removed_customer_goes_whole_and_runs_keep_counts(springfield: Project) -> None:
     path = springfield.folder / "customers" / "springfield" / "customer.yaml"
     path.unlink()
-    springfield.customer("shelby")
+    springfield.customer("shelby", org="d-2")
     assert springfield.apply("shelby").code == 0
     springfield.apply("springfield")
     hold = springfield.ask("select hold_id from holds")[0][0]

@@ -41,7 +41,7 @@ def test_one_thing_in_common_is_enough(same: dict[str, str], evidence: tuple[str
     found = find_likely_renames({NEW: document(**{**OTHER, **same})}, {OLD: document()}, {}, {NEW: "c/customer.yaml"})
     assert [(each.former, each.new, each.evidence) for each in found] == ([(OLD, NEW, evidence)] if evidence else [])
     if evidence:
-        assert "add previously: [springfield] to c/customer.yaml" in found[0].sentence
+        assert "add previously: [springfield] to c/customer.yaml" in found[0].sentences[1]
 
 
 def test_a_file_that_git_saw_moving_is_evidence() -> None:

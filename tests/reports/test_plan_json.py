@@ -177,7 +177,12 @@ def test_a_customer_of_no_source_has_null() -> None:
     customer = rendered(samples.removed_from_git())["customers"][0]
     assert customer["source"] is None
     assert customer["outcome"] == Outcome.HELD.value
-    assert customer["hold"] == {"id": "ogdenville:812:00c0de", "people": 812, "rows": 1}
+    assert customer["hold"] == {
+        "id": "ogdenville:812:00c0de",
+        "people": 812,
+        "rows": 1,
+        "causes": ["Its file was removed from the customers repository."],
+    }
 
 
 def test_a_reviewed_plan_reads_as_it_did(snapshot: SnapshotAssertion) -> None:

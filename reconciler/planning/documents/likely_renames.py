@@ -25,11 +25,12 @@ class LikelyRename:
     file: str = ""
 
     @property
-    def sentence(self) -> str:
-        """Return a plain sentence with the line that makes it a rename."""
+    def sentences(self) -> tuple[str, str]:
+        """Return plain sentences with what both have in common and the line that makes it a rename, each short enough
+        for a comment."""
         return (
-            f"{self.new} looks like {self.former} under a new ID (same {', '.join(self.evidence)}). If it is, add "
-            f"previously: [{self.former}] to {self.file or 'its customer.yaml'}; then everybody keeps the account."
+            f"{self.new} looks like {self.former} under a new ID (same {', '.join(self.evidence)}).",
+            f"If it is, add previously: [{self.former}] to {self.file or 'its customer.yaml'}.",
         )
 
 

@@ -67,7 +67,7 @@ def compare_customer_documents(context: PlanContext, files: CustomerFiles) -> Do
         diagnostics += describe_renamed_secrets(
             files.id, files.former_id, wanted.document, secrets.missing, files.resolved.span
         )
-    causes = tuple(each.sentence for each in context.list_likely_renames(files.id))
+    causes = tuple(sentence for each in context.list_likely_renames(files.id) for sentence in each.sentences)
     return DocumentComparison(documents, changes, before, tuple(diagnostics), causes)
 
 
