@@ -65,8 +65,11 @@ def test_a_launch_finds_the_customer_and_community_of_its_key(springfield: Proje
 def test_the_key_of_a_customer_whose_removal_is_held_is_taken(springfield: Project) -> None:
     remove(springfield, "springfield")
     write(springfield, "shelbyville")
-    done = applied(springfield, 1, code=65)
-    assert "this consumer_key is also used by springfield" in done.out
+    done = applied(springfield, 1, code=3)
+    assert "shelbyville looks like springfield under a new ID (same consumer key" in done.out
+    (hold,) = [each["hold"]["id"] for each in springfield.plan().json["customers"] if each["id"] == "shelbyville"]
+    forced = applied(springfield, 1, "shelbyville", "--approve", hold, code=1)
+    assert "consumer" in forced.out + forced.err
     assert springfield.ask("select slug from customers where tombstoned_at is null") == [("springfield",)]
     assert owners(springfield) == [("springfield", "canvas", "high")]
 
