@@ -143,7 +143,7 @@ LIMIT_FUNCTIONS = (
     (rosters, "build_gate_exceptions"),
     (rosters, "_read_last_roster"),
     (planned_roster, "hold_changes"),
-    (rosters, "read_limit_uses"),
+    (rosters.store_read, "read_limit_uses"),
 )
 
 

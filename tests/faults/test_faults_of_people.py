@@ -340,3 +340,53 @@ def test_112_an_approval_in_advance_releases_a_graduating_class(school: School) 
     plan = school.plan(with_grade("12").without_users(FEW))
     assert plan.code == 2
     assert "approved-in-advance" in codes(plan)
+
+
+def test_102_a_school_below_a_department_without_a_parent_is_protected_in_1_2_too(project: Project) -> None:
+    project.customer()
+    path = project.folder / "day.zip"
+    assert project.apply("springfield", "--zip", DAY_ONE.version12().zip(path)).code == 0
+    made = in_new_school("north").with_row("orgs", "north", name="North", type="department")
+    plan = project.plan("springfield", "--zip", made.version12().zip(path))
+    assert (plan.code, changes(plan, "user")) == (0, [])
+    (told,) = [
+        each["message"]
+        for each in plan.json["customers"][0]["diagnostics"]
+        if (each["code"], each["severity"]) == ("unplaced-org", "warning")
+    ]
+    assert "North (north) has no parent in orgs.csv; 4 people and 1 class are in it" in told
+
+
+def test_109_a_column_that_is_missing_is_held_like_a_blank_one(school: School) -> None:
+    lines = [line.split(",") for line in DAY_ONE.text("users").splitlines()]
+    place = lines[0].index("identifier")
+    text = "".join(",".join(line[:place] + line[place + 1 :]) + "\n" for line in lines)
+    path = school.source(DAY_ONE.raw("users.csv", text.encode()))
+    assert "100 of 100 people would lose their identifier." in read_plan(school.project, path)
+    rekeyed = DAY_ONE.with_rows(
+        "users", [{**row, "sourcedId": f"n-{row['sourcedId']}"} for row in DAY_ONE.tables["users"]]
+    )
+    rekeyed = rekeyed.with_rows(
+        "enrollments",
+        [{**row, "userSourcedId": f"n-{row['userSourcedId']}"} for row in DAY_ONE.tables["enrollments"]],
+    )
+    assert school.apply(path).code == 3
+    assert {change["action"] for change in changes(school.plan(rekeyed), "user")} == {"rekey"}
+
+
+def test_111_all_teachers_of_a_school_who_leave_are_held_with_those_words(school: School) -> None:
+    staff = [row["sourcedId"] for row in DAY_ONE.tables["users"] if row["role"] == "teacher"]
+    theirs = [each for each in staff if DAY_ONE.tables["users"][int(each[2:]) - 1]["orgSourcedIds"] == "s-2"]
+    assert theirs
+    made = DAY_ONE
+    for each in [*staff, STUDENTS[1], STUDENTS[3]]:
+        made = made.with_user(each, role="teacher", orgSourcedIds="s-1")
+    for each in theirs[:1] + [staff[-1]]:
+        made = made.with_user(each, orgSourcedIds="s-2")
+    two = {*theirs[:1], staff[-1]}
+    assert len(two) == 2
+    path = school.project.customer()
+    path.write_text(path.read_text(encoding="utf-8") + "  limits: {role_escalations: {count: 9}}\n", encoding="utf-8")
+    assert school.apply(made).code == 0
+    told = read_plan(school.project, school.source(made.without_users(two)))
+    assert "No teacher at School 2 would be left: all 2 would go." in told

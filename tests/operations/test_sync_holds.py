@@ -167,3 +167,33 @@ def test_earlier_hold_survives_a_freeze_and_is_named(project: Project, customer:
 
     after = only(synced(project, "springfield", at=MONDAY + 4 * NIGHT))
     assert (after["outcome"], after["hold"]["id"], people(project)) == ("held", hold, 41)
+
+
+def test_quarantined_rows_are_counted_in_each_line_and_notice(
+    project: Project, customer: Callable[..., GivenSource]
+) -> None:
+    source = customer()
+    synced(project, "springfield")
+    source.given = DAY.with_user(STUDENTS[0], role="wizard").with_user(STUDENTS[1], role="wizard")
+    with clock.freeze_time(MONDAY + NIGHT):
+        told = project.run("sync", "springfield").out
+    assert "springfield: nothing to change; 2 rows quarantined" in told
+    again = only(synced(project, "springfield", at=MONDAY + 2 * NIGHT))
+    assert (again["outcome"], again["quarantined"]) == ("unchanged", 2)
+
+    source.given = source.given.without_users(STUDENTS[5:25])
+    held = only(synced(project, "springfield", at=MONDAY + 3 * NIGHT))
+    assert (held["outcome"], held["quarantined"]) == ("held", 2)
+    assert "2 rows of the roster are quarantined." in held["sentences"]
+
+
+def test_a_roster_of_quarantined_people_is_refused_by_a_sync(
+    project: Project, customer: Callable[..., GivenSource]
+) -> None:
+    source = customer()
+    synced(project, "springfield")
+    source.given = DAY.with_rows("users", [{**row, "enabledUser": "null"} for row in DAY.tables["users"]])
+    done = synced(project, "springfield", at=MONDAY + NIGHT)
+    assert (done.code, only(done)["outcome"]) == (3, "refused")
+    assert only(done)["sentences"] == ["Most rows of a file cannot be used. Correct the export and send it again."]
+    assert people(project) == 40
