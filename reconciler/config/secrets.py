@@ -32,13 +32,14 @@ class SecretBackend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentSecretBackend:
-    """Reads `RECONCILER_SECRET__SPRINGFIELD__CANVAS`. An empty variable counts as not set."""
+    """Reads `RECONCILER_SECRET__SPRINGFIELD__CANVAS`, without a newline at the end.
+
+    An empty variable counts as not set."""
 
     variables: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
 
     def get_secret(self, customer: CustomerId, name: str) -> SecretStr | None:
-        value = self.variables.get(build_variable_name(customer, name))
-        return SecretStr(value) if value else None
+        return _build_secret(self.variables.get(build_variable_name(customer, name), ""))
 
     def describe_place(self, customer: CustomerId, name: str) -> str:
         return f"the variable {build_variable_name(customer, name)}"
@@ -61,8 +62,7 @@ class DirectorySecretBackend:
         except UnicodeDecodeError:
             # Not chained: the exception contains the file's bytes.
             raise _build_unreadable_refusal(customer, name, "the file is not UTF-8") from None
-        value = text.removesuffix("\n").removesuffix("\r")
-        return SecretStr(value) if value else None
+        return _build_secret(text)
 
     def describe_place(self, customer: CustomerId, name: str) -> str:
         return f"the file {self.path / _check_name(customer) / _check_name(name)}"
@@ -93,6 +93,12 @@ def build_variable_name(customer: CustomerId, name: str) -> str:
     """Return the environment variable of a secret: uppercase, hyphens as `_`, joined by `__`."""
     parts = (PREFIX, *(_check_name(each).upper().replace("-", "_") for each in (customer, name)))
     return "__".join(parts)
+
+
+def _build_secret(text: str) -> SecretStr | None:
+    """Return the secret without the newline that `echo` and editors append; None if nothing is left."""
+    value = text.removesuffix("\n").removesuffix("\r")
+    return SecretStr(value) if value else None
 
 
 def _build_unreadable_refusal(customer: CustomerId, name: str, why: str) -> Refusal:

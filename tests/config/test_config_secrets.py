@@ -28,6 +28,14 @@ def test_a_file_is_read_without_its_last_newline(tmp_path: Path) -> None:
         assert found.get_secret_value() == expected
 
 
+@pytest.mark.parametrize(("text", "expected"), [("a b\n", "a b"), ("a\r\n", "a"), ("a\n\n", "a\n"), (" a ", " a ")])
+def test_180_variable_is_read_without_its_last_newline(text: str, expected: str) -> None:
+    found = EnvironmentSecretBackend({"RECONCILER_SECRET__A__B": text}).get_secret("a", "b")
+    assert found is not None
+    assert found.get_secret_value() == expected
+    assert EnvironmentSecretBackend({"RECONCILER_SECRET__A__B": "\n"}).get_secret("a", "b") is None
+
+
 def test_what_is_empty_or_not_there_is_not_set(tmp_path: Path) -> None:
     (tmp_path / "springfield").mkdir()
     (tmp_path / "springfield/canvas").write_text("\n")

@@ -54,10 +54,11 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def hooked(project: Project, receiver: Receiver) -> Project:
+def hooked(project: Project, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Project:
     """springfield, whose webhook is the receiver's, with a token that is nobody's business."""
     project.write("reconciler.yaml", SETTINGS.format(name=ENVIRONMENT))
-    project.customer(org=None, more=f"notify: {{webhook: '{receiver.url}?token=s3cret'}}\n")
+    monkeypatch.setenv("RECONCILER_SECRET__SPRINGFIELD__RECEIVER", f"{receiver.url}?token=s3cret\n")
+    project.customer(org=None, more="notify: {webhook: {secret: receiver}}\n")
     assert project.apply().code == 0
     return project
 
@@ -115,6 +116,27 @@ def test_each_delivery_is_logged(hooked: Project, receiver: Receiver, caplog: py
         "attempt": 1,
     }
     assert len(receiver.received) == 1
+
+
+def test_179_url_of_a_webhook_is_a_secret_that_no_store_or_report_has(
+    hooked: Project, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variable = "RECONCILER_SECRET__SPRINGFIELD__RECEIVER"
+    noted(opened(hooked), event())
+    monkeypatch.delenv(variable)
+    assert any("RECEIVER is not set, so webhooks cannot be sent" in each for each in delivered(hooked, NIGHT))
+    monkeypatch.setenv(variable, "hooks.example/s3cret")
+    [warned] = delivered(hooked, NIGHT + timedelta(hours=1))
+    assert "secret receiver of springfield is not a complete URL" in warned
+    assert "s3cret" not in warned
+    hooked.customer(org=None, title="Springfield", more="notify: {webhook: {secret: receiver}}\n")
+    refused = hooked.apply()
+    assert (refused.code, "[webhook-url-form]" in refused.err) == (1, True)
+    assert "s3cret" not in refused.out + refused.err
+    monkeypatch.setenv(variable, f"{receiver.url}?token=s3cret")
+    assert delivered(hooked, NIGHT + timedelta(days=1)) == []
+    assert [got.path for got in receiver.received] == ["/hook?token=s3cret"]
+    assert hooked.ask("SELECT address FROM outbox") == [("secret:springfield/receiver",)]
 
 
 def test_shared_secret_is_read_when_needed(
@@ -283,7 +305,7 @@ def test_sync_reports_its_outcome_despite_a_dead_receiver(
 ) -> None:
     day = bundle(users=40)
     monkeypatch.setenv("RECONCILER_SECRET__SPRINGFIELD__SFTP", "hunter2")
-    notify = f"notify: {{webhook: '{receiver.url}?token=s3cret'}}\n"
+    notify = "notify: {webhook: {secret: receiver}}\n"
     hooked.customer(org=None, more=SFTP.format(host="sftp.example.org", auto="") + notify)
     assert hooked.apply("--roster", "none", "springfield").code == 0
     source = given_sources(monkeypatch)["springfield"] = GivenSource(day)

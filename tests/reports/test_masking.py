@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from reconciler.model.change import FieldChange
+from reconciler.model.change import FieldChange, Update
 from reconciler.model.diagnostic import Diagnostic, Span, build_error, build_warning
+from reconciler.model.ids import CustomerId
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Plan
+from reconciler.model.reason import Reason
 from reconciler.reports.pages import html, markdown
 from reconciler.reports.plan import json as as_json
 from reconciler.reports.plan import text
@@ -158,3 +161,29 @@ def test_what_quotes_a_header_is_hidden(code: str) -> None:
 
 def test_a_full_report_keeps_every_text() -> None:
     assert view(PeopleVisibility.FULL).mask_diagnostic(ROW) == ROW
+
+
+@pytest.mark.parametrize("people", list(PeopleVisibility))
+@pytest.mark.parametrize(
+    "render", [as_json.render_plan_json, text.render_plan_text, markdown.render_plan_markdown, html.render_plan_html]
+)
+@pytest.mark.parametrize("customers", [1, 12])
+def test_178_no_report_shows_the_path_of_a_webhook(render: Render, people: PeopleVisibility, customers: int) -> None:
+    before, after = "https://hooks.slack.com/services/T0/B0/k3y", "https://relay.example/in?key=k3y"
+    several = []
+    for number in range(customers):
+        updated = samples.updates()
+        changed = Update(
+            kind=Kind.CUSTOMER,
+            key=f"c-{number}",
+            label="Springfield",
+            reason=Reason.FIELD_CHANGED,
+            fields=(
+                FieldChange("notify", {"webhook": before, "email": ()}, None),
+                FieldChange("notify.webhook", before, after),
+            ),
+        )
+        several.append(replace(updated, id=CustomerId(f"c-{number}"), document_changes=(changed,)))
+    written = render(samples.plan(*several), people, samples.mask)
+    assert "k3y" not in written
+    assert "relay.example" in written

@@ -20,6 +20,24 @@ SECRET_PARAMETER = re.compile(
     r"(?i)(secret|token|passw(or)?d|signature|(^|[-_.])(pwd|sig)$|(api|access|auth|^)[-_.]?key$)"
 )
 
+#: hosts of services whose addresses let everybody who has one post, and their subdomains
+CAPABILITY_HOSTS = (
+    "hooks.slack.com",
+    "hooks.zapier.com",
+    "discord.com",
+    "discordapp.com",
+    "webhook.office.com",
+    "logic.azure.com",
+    "chat.googleapis.com",
+    "maker.ifttt.com",
+    "make.com",
+)
+#: a run of letters and digits that nobody would choose as a name, or a UUID
+RANDOM_TEXT = re.compile(
+    r"(?<![A-Za-z0-9])(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{16,}"
+    r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+)
+
 
 def _split_url(value: str) -> SplitResult:
     try:
@@ -78,6 +96,15 @@ Origin = Annotated[
 PublicHostKey = Annotated[Text, AfterValidator(_check_host_key)]
 
 
+def is_web_url(text: str) -> bool:
+    """Return whether a text is a URL as a document may have it."""
+    try:
+        _split_url(text)
+    except PydanticCustomError:
+        return False
+    return True
+
+
 def get_host(url: str) -> str:
     return urlsplit(url).hostname or ""
 
@@ -89,6 +116,25 @@ def is_https(url: str) -> bool:
 def find_secret_parameter(url: str) -> str | None:
     """Return the first query parameter of a URL whose name suggests a secret, or None."""
     return next((name for name, _ in parse_qsl(urlsplit(url).query) if SECRET_PARAMETER.search(name)), None)
+
+
+def is_capability_url(url: str) -> bool:
+    """Return whether a URL looks like one that lets everybody who knows it post: its query or path has a secret."""
+    parts = urlsplit(url)
+    host = get_host(url).rstrip(".").lower()
+    return (
+        find_secret_parameter(url) is not None
+        or any(host == name or host.endswith(f".{name}") for name in CAPABILITY_HOSTS)
+        or RANDOM_TEXT.search(f"{parts.path}?{parts.query}#{parts.fragment}") is not None
+    )
+
+
+def mask_url(url: str) -> str:
+    """Return a URL with its scheme and host alone, for reports."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    hidden = parts.path.strip("/") or parts.query or parts.fragment
+    return f"{parts.scheme}://{host}/…" if hidden else f"{parts.scheme}://{host}"
 
 
 def is_private_host(host: str) -> bool:

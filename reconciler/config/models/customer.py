@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from reconciler.config.fields.addresses import WebUrl, get_host, is_https, is_private_host
+from pydantic import Discriminator, Tag
+
+from reconciler.config.fields.addresses import WebUrl, get_host, is_capability_url, is_https, is_private_host
 from reconciler.config.fields.values import ID_CONSTRAINTS, Country, Day, Email, OneOf, Paragraph, Text, Timezone
 from reconciler.config.models import declaration
 from reconciler.config.models.lti import Lti
@@ -84,20 +86,31 @@ class Support(declaration.Declaration):
     """A page for questions."""
 
 
+def _get_webhook_tag(value: object) -> str:
+    return "url" if isinstance(value, str) else "reference"
+
+
+#: A mapping is the reference to a secret, and everything else has to be a URL.
+WebhookUrl = Annotated[
+    Annotated[WebUrl, Tag("url")] | Annotated[SecretReference, Tag("reference")], Discriminator(_get_webhook_tag)
+]
+
+
 class NotificationSettings(declaration.DeclarationWithRules):
     """Recipients of notices about held changes, refused, stale and recovered rosters. Notices contain no people's
     names."""
 
     email: tuple[Email, ...] = ()
     """Email addresses."""
-    webhook: WebUrl | None = None
-    """A URL that notices are posted to."""
+    webhook: WebhookUrl | None = None
+    """The URL that notices are posted to, or the secret that holds it. If everybody who knows the URL can post to it,
+    as with Slack or Teams, it must be a secret."""
     webhook_secret: SecretReference | None = None
     """The secret that signs the posts, in addition to the signature by the store key."""
 
     @declaration.mark_rule
     def _check_webhook_host(self, context: declaration.ValidationContext) -> Iterable[declaration.RuleViolation]:
-        if self.webhook is None or context.network is None:
+        if not isinstance(self.webhook, str) or context.network is None:
             return
         host = get_host(self.webhook)
         if not context.network.is_allowed(host) and (not is_https(self.webhook) or is_private_host(host)):
@@ -106,6 +119,14 @@ class NotificationSettings(declaration.DeclarationWithRules):
                 "webhook must start with https:// and must not point to a private network",
                 ("webhook",),
                 "To allow this host, add it to network.allow in reconciler.yaml.",
+            )
+        if is_capability_url(self.webhook):
+            yield declaration.RuleViolation(
+                "secret-in-url",
+                "webhook contains a secret: everybody who knows this URL can post to it",
+                ("webhook",),
+                "Write webhook: {secret: NAME}, set that secret to the URL, and ask the receiver for a new URL: this "
+                "one is in the file's history.",
             )
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pydantic import SecretStr
@@ -17,7 +17,7 @@ from reconciler.model.plan import CATALOG, CustomerPlan, Outcome, Plan
 from reconciler.model.settings import compute_settings_digest
 from reconciler.operations.actor import find_actor, find_git_commit
 from reconciler.operations.failure import UNEXPECTED_EXCEPTIONS, is_misconfigured, report_unexpected_error
-from reconciler.operations.notify.deliver import describe_invalid_signing_secret, is_invalid_signing_secret
+from reconciler.operations.notify.deliver import describe_invalid_webhook_value
 from reconciler.operations.plan.documents import compute_plan_settings_digest
 from reconciler.operations.plan.secrets import ADMINISTRATORS
 from reconciler.operations.undo.documents import collect_undo_secrets
@@ -312,10 +312,9 @@ def _collect_secrets(
         value = workspace.secrets.get_secret(customer.id, name)
         if value is not None:
             values[path] = value
-            if is_invalid_signing_secret(path, value):
-                missing.append(
-                    describe_invalid_signing_secret(workspace.secrets, customer.id, name, declared.origins.get(path))
-                )
+            invalid = describe_invalid_webhook_value(workspace.secrets, customer.id, path, name, value)
+            if invalid is not None:
+                missing.append(replace(invalid, span=declared.origins.get(path)))
         elif not path.startswith(ADMINISTRATORS) or _is_new_administrator(customer, path):
             missing.append(
                 build_error(

@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from reconciler import clock
+from reconciler.config.fields import is_web_url
 from reconciler.config.models import FileMail, Mail, SecretReference, SmtpMail
 from reconciler.config.secrets import SecretBackend
 from reconciler.log import log_event
-from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, Span, build_error, build_warning
+from reconciler.model.diagnostic import Diagnostic, Refusal, build_error, build_warning
 from reconciler.model.ids import CustomerId, Moment
 from reconciler.model.sync import EventKind
 from reconciler.notices.attempt import DeliveryAttempt, DeliveryResult, schedule_next_attempt
@@ -36,7 +37,8 @@ from reconciler.store.database import Connection
 
 _log = logging.getLogger(__name__)
 
-#: path of the secret that signs webhooks, in a customer's document
+#: paths of the secrets that hold a webhook's URL and sign its posts, in a customer's document
+WEBHOOK_PATH = "notify.webhook"
 WEBHOOK_SECRET_PATH = "notify.webhook_secret"
 
 
@@ -52,28 +54,53 @@ def read_signing_secret(backend: SecretBackend, customer: CustomerId, name: str)
         )
     secret = decode_secret(value.get_secret_value())
     if secret is None:
-        raise Refusal([describe_invalid_signing_secret(backend, customer, name)])
+        raise Refusal([_describe_invalid_signing_secret(backend, customer, name)])
     return secret
 
 
-def is_invalid_signing_secret(path: str, value: SecretStr) -> bool:
-    """Return True for a webhook secret that cannot sign. path: dotted, in a customer's document."""
-    return path == WEBHOOK_SECRET_PATH and decode_secret(value.get_secret_value()) is None
+def read_webhook_url(backend: SecretBackend, customer: CustomerId, webhook: str | SecretReference) -> str:
+    """Return the URL of a customer's webhook.
+
+    Raises Refusal: `secret-not-set`, `webhook-url-form`, or an error of the backend."""
+    if isinstance(webhook, str):
+        return webhook
+    value = backend.get_secret(customer, webhook.secret)
+    if value is None:
+        place = backend.describe_place(customer, webhook.secret)
+        raise Refusal(
+            [build_error("secret-not-set", f"{place} is not set, so webhooks cannot be sent", hint=f"Set {place}.")]
+        )
+    if not is_web_url(value.get_secret_value()):
+        raise Refusal([_describe_invalid_webhook_url(backend, customer, webhook.secret)])
+    return value.get_secret_value()
 
 
-def describe_invalid_signing_secret(
-    backend: SecretBackend,
-    customer: CustomerId,
-    name: str,
-    span: Span | None = None,
-    severity: Severity = Severity.ERROR,
-) -> Diagnostic:
-    return Diagnostic(
+def describe_invalid_webhook_value(
+    backend: SecretBackend, customer: CustomerId, path: str, name: str, value: SecretStr
+) -> Diagnostic | None:
+    """Return an error if a secret cannot be used as the URL or the signing key of a webhook, else None.
+
+    path: dotted, in the customer's document; secrets at other paths can have any value."""
+    if path == WEBHOOK_PATH and not is_web_url(value.get_secret_value()):
+        return _describe_invalid_webhook_url(backend, customer, name)
+    if path == WEBHOOK_SECRET_PATH and decode_secret(value.get_secret_value()) is None:
+        return _describe_invalid_signing_secret(backend, customer, name)
+    return None
+
+
+def _describe_invalid_webhook_url(backend: SecretBackend, customer: CustomerId, name: str) -> Diagnostic:
+    return build_error(
+        "webhook-url-form",
+        f"secret {name} of {customer} is not a complete URL, so webhooks cannot be sent",
+        hint=f"Set {backend.describe_place(customer, name)} to the receiver's URL, starting with https://.",
+    )
+
+
+def _describe_invalid_signing_secret(backend: SecretBackend, customer: CustomerId, name: str) -> Diagnostic:
+    return build_error(
         "webhook-secret-form",
-        severity,
         f"secret {name} of {customer} is not base64 of 24 to 64 bytes, so webhooks cannot be signed",
-        span,
-        f"Make one with `openssl rand -base64 32`, and set {backend.describe_place(customer, name)}.",
+        hint=f"Make one with `openssl rand -base64 32`, and set {backend.describe_place(customer, name)}.",
     )
 
 
@@ -225,23 +252,17 @@ def _post_message(
     notify = listener.notify
     if notify.webhook is None:
         return NOT_SUBSCRIBED
-    secret = None
-    if notify.webhook_secret is not None:
-        key = _try_read_secret(workspace, message.customer, notify.webhook_secret)
-        if isinstance(key, DeliveryAttempt):
-            return key
-        secret = key
-    # Sent to the customer's current address: most changes replace one that did not work.
-    return webhooks.send(
-        WebhookPost(message.message_id, notify.webhook, message.body.encode(), clock.get_current_moment(), secret)
-    )
-
-
-def _try_read_secret(workspace: Workspace, customer: CustomerId, reference: SecretReference) -> bytes | DeliveryAttempt:
     try:
-        return read_signing_secret(workspace.secrets, customer, reference.secret)
+        secret = None
+        if notify.webhook_secret is not None:
+            secret = read_signing_secret(workspace.secrets, message.customer, notify.webhook_secret.secret)
+        # Sent to the customer's current address: most changes replace one that did not work.
+        url = read_webhook_url(workspace.secrets, message.customer, notify.webhook)
     except Refusal as refusal:
         return DeliveryAttempt(DeliveryResult.LATER, refusal.diagnostics[0].code, refusal.diagnostics[0].message)
+    return webhooks.send(
+        WebhookPost(message.message_id, url, message.body.encode(), clock.get_current_moment(), secret)
+    )
 
 
 def _try_parse_listener(customer: CustomerId, document: Mapping[str, object] | None) -> Listener | DeliveryAttempt:

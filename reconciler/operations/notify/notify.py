@@ -63,16 +63,20 @@ def _enqueue_event(
     notice = Notice(event.kind, event.customer, now, event.since, event.sentences, hold, name)
     number = record_notice(connection, customer_number, notice)
     try:
-        url = parse_listener(event.customer, document).notify.webhook
+        webhook = parse_listener(event.customer, document).notify.webhook
     except Refusal:
         return  # `deliver_posts` warns about it
-    if number is None or url is None:
+    if number is None or webhook is None:
         return
-    message_id = compute_message_id(workspace.store, DeliveryChannel.WEBHOOK, url, str(number), notice.event, now)
+    # The store never has a URL that is a secret.
+    address = webhook if isinstance(webhook, str) else f"secret:{event.customer}/{webhook.secret}"
+    message_id = compute_message_id(workspace.store, DeliveryChannel.WEBHOOK, address, str(number), notice.event, now)
     body = build_webhook_body(notice, message_id, workspace.public_url).decode()
     enqueue_message(
         connection,
-        OutboxEntry(message_id, DeliveryChannel.WEBHOOK, url, notice.event, now, {number: True}, customer_number, body),
+        OutboxEntry(
+            message_id, DeliveryChannel.WEBHOOK, address, notice.event, now, {number: True}, customer_number, body
+        ),
     )
 
 

@@ -1,13 +1,13 @@
 """Check the secrets that a customer's configuration names: are they set, and do they differ from the store's?"""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.config.models import SecretName
 from reconciler.config.secrets import SecretBackend
 from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, Span, build_warning
 from reconciler.model.ids import CustomerId
-from reconciler.operations.notify.deliver import describe_invalid_signing_secret, is_invalid_signing_secret
+from reconciler.operations.notify.deliver import describe_invalid_webhook_value
 from reconciler.store.key import StoreKey
 
 #: Path prefix of administrators' passwords, which are used only to create accounts: a changed one changes nothing.
@@ -68,8 +68,9 @@ def check_secrets(
             if not path.startswith(ADMINISTRATORS) or _parse_username(path) not in administrators:
                 missing[path] = (name, backend.describe_place(customer, name))
             continue
-        if is_invalid_signing_secret(path, value):
-            unreadable.append(describe_invalid_signing_secret(backend, customer, name, severity=Severity.WARNING))
+        invalid = describe_invalid_webhook_value(backend, customer, path, name, value)
+        if invalid is not None:
+            unreadable.append(replace(invalid, severity=Severity.WARNING))
         if path in stored and not path.startswith(ADMINISTRATORS):
             reference, digest = stored[path]
             if reference == name and digest != key.compute_secret_hmac(

@@ -35,7 +35,7 @@ from reconciler.operations.fetch.fetching import (
 )
 from reconciler.operations.fetch.fresh import close_fetched_stream
 from reconciler.operations.fetch.snapshots import read_earlier_roster
-from reconciler.operations.notify.deliver import read_signing_secret
+from reconciler.operations.notify.deliver import read_signing_secret, read_webhook_url
 from reconciler.operations.sync.applied_config import add_applied_customers
 from reconciler.operations.sync.choice import SyncCandidate, UnreadableCustomer, select_sync_candidates
 from reconciler.operations.sync.customer import BUSY_CODES, MAX_SETTLED_TIME, SyncResult, process_fetched_roster
@@ -296,15 +296,20 @@ class _SyncJob:
         self.add_result(replace(saved, waiting_hold=waiting_hold))
 
     def _check_webhook_secret(self, candidate: SyncCandidate) -> Iterator[Diagnostic]:
-        """Warn about an unusable webhook secret before there is anything to send."""
+        """Warn about unusable secrets of a webhook before there is anything to send."""
         notify = candidate.customer.notify
-        if notify is None or notify.webhook is None or notify.webhook_secret is None:
+        if notify is None or notify.webhook is None:
             return
-        try:
-            read_signing_secret(self.workspace.secrets, candidate.id, notify.webhook_secret.secret)
-        except Refusal as refusal:
-            for each in refusal.diagnostics:
-                yield replace(each, severity=Severity.WARNING)
+        secrets = self.workspace.secrets
+        checks: list[Callable[[], object]] = [partial(read_webhook_url, secrets, candidate.id, notify.webhook)]
+        if notify.webhook_secret is not None:
+            checks.append(partial(read_signing_secret, secrets, candidate.id, notify.webhook_secret.secret))
+        for check in checks:
+            try:
+                check()
+            except Refusal as refusal:
+                for each in refusal.diagnostics:
+                    yield replace(each, severity=Severity.WARNING)
 
     def _save_result(
         self,

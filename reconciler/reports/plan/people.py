@@ -1,12 +1,13 @@
 """Show people in a report by name, by pseudonym, or by sourcedId without names."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import TypeAlias
 
+from reconciler.config.fields import mask_url
 from reconciler.model.change import Change, FieldChange
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.ids import CustomerId
@@ -90,6 +91,9 @@ _ADMINISTRATOR = re.compile(
     r"administrators\.(?P<username>.+?)"
     r"(?P<field>\.(?:given_name|family_name|email|username|role|password(?:\.secret)?))?"
 )
+#: the path of a URL that may let everybody who knows it post, and of the mapping around it
+_WEBHOOK = "notify.webhook"
+_NOTIFY = "notify"
 _PERSONAL_OF_ADMINISTRATOR = (None, ".given_name", ".family_name", ".email", ".username")
 
 
@@ -97,6 +101,13 @@ def is_personal_field(field: FieldChange) -> bool:
     """Return whether a field's path or values identify a person, so that masking makes it differ between customers."""
     path = field.path
     return field.personal or path in (PROTECT, MERGES, "administrators") or path.startswith("administrators.")
+
+
+def mask_webhook_urls(field: FieldChange) -> FieldChange:
+    """Return a changed field with nothing of a webhook's URL but its host, whoever sees the report."""
+    if field.path not in (_NOTIFY, _WEBHOOK):
+        return field
+    return replace(field, before=_mask_webhook(field.before), after=_mask_webhook(field.after))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +133,7 @@ class CustomerView:
 
     def mask_field(self, change: FieldChange, reference: Kind | None = None) -> FieldChange:
         """Return a changed field as it may be shown. reference: the kind whose sourcedIds the values are, if any."""
+        change = mask_webhook_urls(change)
         if reference is not None:
             return replace(
                 change,
@@ -180,6 +192,13 @@ class CustomerView:
         username, field = found["username"], found["field"]
         pseudonym = self.mask(Kind.CUSTOMER, self.customer, username)
         return f"administrators.{pseudonym}{field or ''}", field in _PERSONAL_OF_ADMINISTRATOR
+
+
+def _mask_webhook(value: object) -> object:
+    """Return a webhook, or the mapping that contains it, with nothing of a URL but its host."""
+    if isinstance(value, Mapping):
+        return {key: _mask_webhook(each) if key == "webhook" else each for key, each in value.items()}
+    return mask_url(value) if isinstance(value, str) else value
 
 
 def _hide_value(value: object) -> str | None:
