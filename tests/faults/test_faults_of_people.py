@@ -381,7 +381,7 @@ def test_111_all_teachers_of_a_school_who_leave_are_held_with_those_words(school
     made = DAY_ONE
     for each in [*staff, STUDENTS[1], STUDENTS[3]]:
         made = made.with_user(each, role="teacher", orgSourcedIds="s-1")
-    for each in theirs[:1] + [staff[-1]]:
+    for each in [*theirs[:1], staff[-1]]:
         made = made.with_user(each, orgSourcedIds="s-2")
     two = {*theirs[:1], staff[-1]}
     assert len(two) == 2
