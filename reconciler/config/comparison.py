@@ -6,7 +6,7 @@ On both sides it reads only the customers that a differing file may affect.
 import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 
 from reconciler.config.git import GitRevision
@@ -46,18 +46,18 @@ class BaseComparison:
     def layout_ids(self) -> frozenset[CustomerId]:
         return frozenset(folder.id for folder in self.layout.customers)
 
-    def load_more_customers(self, customers: Collection[CustomerId], today: date | None = None) -> Repository:
+    def load_more_customers(self, customers: Collection[CustomerId], moment: datetime | None = None) -> Repository:
         """Load further customers from the files."""
-        return load_from_layout(self.layout, today=today, only=customers)
+        return load_from_layout(self.layout, moment=moment, only=customers)
 
 
-def compare_with_base(directory: Path, ref: str, *, today: date | None = None) -> BaseComparison:
+def compare_with_base(directory: Path, ref: str, *, moment: datetime | None = None) -> BaseComparison:
     """Compare the files with a git commit. Raises Refusal if `ref` is not a commit of the surrounding checkout."""
     with gc_paused():
-        return _build_comparison(directory, ref, today)
+        return _build_comparison(directory, ref, moment)
 
 
-def _build_comparison(directory: Path, ref: str, today: date | None) -> BaseComparison:
+def _build_comparison(directory: Path, ref: str, moment: datetime | None) -> BaseComparison:
     layout = scan_repository(directory)
     with GitRevision(directory, ref) as revision:
         differing = revision.find_differences()
@@ -65,8 +65,8 @@ def _build_comparison(directory: Path, ref: str, today: date | None) -> BaseComp
         other = scan_repository(directory, revision) if differing.names_differ else layout
         touched = _find_touched_customers(directory, differing.paths, layout, other)
         earlier = other if differing.names_differ else layout.replace_files(revision, touched)
-        before = load_from_layout(earlier, today=today, only=touched)
-        now = load_from_layout(layout, today=today, only=touched)
+        before = load_from_layout(earlier, moment=moment, only=touched)
+        now = load_from_layout(layout, moment=moment, only=touched)
         untouched = () if touched is None else (each for each in layout.customers if each.id not in touched)
         moved_ids = _find_moved_customers(directory, revision, layout, other) if differing.names_differ else {}
         inputs = {folder.id: digest_inputs(folder, revision.get_blob_id) for folder in untouched}

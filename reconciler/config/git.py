@@ -6,6 +6,7 @@ filter, no external diff, no hook.
 
 import errno
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from reconciler.model.plan import GitBase
 _LINK = "120000"
 _FILES = ("100644", "100755", _LINK)
 _TIMEOUT = 120
+#: a commit's ID, the checkout, or a full name
+_EXACT_REF = re.compile(r"[0-9a-f]{40,64}|HEAD(?:[~^@].*)?|refs/.*")
 
 
 @dataclass(frozen=True)
@@ -177,9 +180,12 @@ def _iter_parents(path: str) -> Iterator[tuple[str, str, bool]]:
 
 
 def _resolve_commit(directory: Path, ref: str) -> str:
-    result = _run_process(directory, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
-    if result.returncode == 0:
-        return result.stdout.decode().strip()
+    # git itself prefers a tag to a branch of the same name, so that pushing a tag would change what is compared.
+    names = [ref] if _EXACT_REF.fullmatch(ref) else [f"refs/heads/{ref}", f"refs/remotes/{ref}", ref]
+    for name in names:
+        result = _run_process(directory, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+        if result.returncode == 0:
+            return result.stdout.decode().strip()
     shallow = _run_process(directory, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
     hint = (
         "Fetch the commit into this shallow clone and pass its ID: git fetch --depth 1 origin REF"

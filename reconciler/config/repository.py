@@ -6,7 +6,7 @@ customers are not affected.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -48,13 +48,13 @@ __all__ = [
 ]
 
 
-def load_repository(directory: Path, *, today: date | None = None) -> Repository:
+def load_repository(directory: Path, *, moment: datetime | None = None) -> Repository:
     """Load the repository below a directory; `reconciler.yaml` is next to it.
 
-    today: agreements must not be later; default: the date in UTC. Raises Refusal if a folder cannot be listed.
+    moment: agreements must not be later; default: now. Raises Refusal if a folder cannot be listed.
     """
     with gc_paused():
-        return _load(scan_repository(directory), today or datetime.now(UTC).date(), None, parallel=True)
+        return _load(scan_repository(directory), moment or datetime.now(UTC), None, parallel=True)
 
 
 def load_settings(directory: Path) -> Settings:
@@ -68,7 +68,7 @@ def load_settings(directory: Path) -> Settings:
 
 
 def load_from_layout(
-    layout: RepositoryLayout, *, today: date | None = None, only: Collection[CustomerId] | None = None
+    layout: RepositoryLayout, *, moment: datetime | None = None, only: Collection[CustomerId] | None = None
 ) -> Repository:
     """Load the repository of these files.
 
@@ -76,17 +76,17 @@ def load_from_layout(
     compared among the customers that are read.
     """
     with gc_paused():
-        return _load(layout, today or datetime.now(UTC).date(), only)
+        return _load(layout, moment or datetime.now(UTC), only)
 
 
 def _load(
-    layout: RepositoryLayout, today: date, only: Collection[CustomerId] | None, *, parallel: bool = False
+    layout: RepositoryLayout, moment: datetime, only: Collection[CustomerId] | None, *, parallel: bool = False
 ) -> Repository:
     """Load the repository of a layout. parallel: the files are on disk, so that worker processes can read them."""
     settings, network, settings_diagnostics, origins = _read_settings_file(layout.settings)
     settings_diagnostics = (*layout.settings_diagnostics, *settings_diagnostics)
     settings_errors = tuple(each for each in settings_diagnostics if each.is_error)
-    context = ValidationContext(today, network)
+    context = ValidationContext(moment, network)
     defaults = DefaultsResolver(layout.defaults, context)
     lessons, catalog_diagnostics = _load_catalog(layout, context)
     names = {file.stem for file in layout.catalog}

@@ -11,7 +11,7 @@ from reconciler.config.repository import load_repository
 from reconciler.model.diagnostic import ConfigurationRefusal
 from reconciler.model.kind import Kind
 from reconciler.model.plan import CATALOG
-from tests.support.customers.files import TODAY, Files
+from tests.support.customers.files import NOW, Files
 
 
 def test_folder_with_customer_yaml_is_a_customer_at_any_depth(files: Files) -> None:
@@ -233,14 +233,14 @@ def test_files_are_named_as_seen_from_the_current_directory(files: Files, monkey
     files.write("reconciler.yaml", "formt: 1\n")
     expected = ["customers/springfield/customer.yaml:7:1", "reconciler.yaml:1:1"]
     whole = files.folder / "customers"
-    assert [str(each.span) for each in load_repository(whole, today=TODAY).diagnostics] == expected
+    assert [str(each.span) for each in load_repository(whole, moment=NOW).diagnostics] == expected
     monkeypatch.chdir(whole)
-    assert [str(each.span) for each in load_repository(Path("."), today=TODAY).diagnostics] == [
+    assert [str(each.span) for each in load_repository(Path("."), moment=NOW).diagnostics] == [
         "../reconciler.yaml:1:1",
         "springfield/customer.yaml:7:1",
     ]
     monkeypatch.chdir("/")
-    assert str(load_repository(whole, today=TODAY).diagnostics[0].span).endswith(
+    assert str(load_repository(whole, moment=NOW).diagnostics[0].span).endswith(
         "customers/springfield/customer.yaml:7:1"
     )
 

@@ -12,7 +12,7 @@ from reconciler.config import parallel
 from reconciler.config.parallel import map_in_processes
 from reconciler.config.repository import Repository, load_repository
 from reconciler.model.diagnostic import ConfigurationRefusal
-from tests.support.customers.files import TODAY, Files
+from tests.support.customers.files import NOW, Files
 
 
 @pytest.fixture(autouse=True)
@@ -97,9 +97,9 @@ def _describe(found: Repository) -> object:
 @pytest.mark.usefixtures("forking")
 def test_repository_reads_the_same_with_any_worker_count(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     _write_districts(files)
-    several = _describe(load_repository(Path("customers"), today=TODAY))
+    several = _describe(load_repository(Path("customers"), moment=NOW))
     monkeypatch.setattr(parallel, "_count_processors", lambda: 1)
-    assert several == _describe(load_repository(Path("customers"), today=TODAY))
+    assert several == _describe(load_repository(Path("customers"), moment=NOW))
 
 
 @pytest.mark.usefixtures("forking")
@@ -113,7 +113,7 @@ def test_what_customers_must_not_share_is_compared_across_processes(files: Files
     for name in ("one", "two"):
         files.community(of=name)
     files.customer(name="three")
-    found = load_repository(Path("customers"), today=TODAY)
+    found = load_repository(Path("customers"), moment=NOW)
     assert list(found.customers) == ["three"]
     assert {each.code for each in found.errors} == {"consumer-key-taken"}
 
@@ -123,7 +123,7 @@ def test_what_customers_must_not_share_is_compared_across_processes(files: Files
 def test_file_edited_after_a_worker_read_it_is_noticed(files: Files, edit: str) -> None:
     for name in ("one", "two"):
         files.customer(name=name)
-    found = load_repository(Path("customers"), today=TODAY)
+    found = load_repository(Path("customers"), moment=NOW)
     path = Path("customers/one/customer.yaml")
     path.write_text(path.read_text() + edit)
     with pytest.raises(ConfigurationRefusal, match="changed while they were being read"):

@@ -400,3 +400,16 @@ def test_an_older_checkout_shows_what_it_takes_back(repository: Project) -> None
     plan = planned(repository)
     assert causes(plan) == {("springfield", "customer", "springfield"): "pr"}
     assert plan.json["base"]["missing_commits"] == 0
+
+
+def test_187_tag_called_like_a_branch_does_not_win(repository: Project) -> None:
+    merged = git(repository.folder, "rev-parse", "HEAD").strip()
+    git(repository.folder, "branch", "release")
+    edit(repository, "springfield", "name: Springfield District", "name: Springfield Unified")
+    commit(repository.folder, "the pull request")
+    git(repository.folder, "tag", "release")
+    git(repository.folder, "tag", "only-a-tag", merged)
+    for ref in ("release", "only-a-tag"):
+        shown = repository.run("plan", "--base", ref, "--format", "json")
+        assert shown.json["base"]["commit"] == merged
+        assert [customer["id"] for customer in shown.json["customers"]] == ["springfield"]

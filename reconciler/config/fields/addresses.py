@@ -20,6 +20,7 @@ SECRET_PARAMETER = re.compile(
     r"(?i)(secret|token|passw(or)?d|signature|(^|[-_.])(pwd|sig)$|(api|access|auth|^)[-_.]?key$)"
 )
 
+WILDCARD = re.compile(r"[*?%{}]")
 #: hosts of services whose addresses let everybody who has one post, and their subdomains
 CAPABILITY_HOSTS = (
     "hooks.slack.com",
@@ -53,6 +54,10 @@ def _split_url(value: str) -> SplitResult:
         or re.search(r"\s", value)
     ):
         raise PydanticCustomError("invalid-url", "must be a complete URL with https:// (or http://) and a host")
+    if WILDCARD.search(parts.hostname):
+        raise PydanticCustomError(
+            "invalid-url", "must name one host; a wildcard such as * would match no host, and is not supported"
+        )
     if parts.username is not None or parts.password is not None:
         raise PydanticCustomError(
             "literal-secret", "must not contain a username or password; they do not belong in this file"

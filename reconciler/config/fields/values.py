@@ -72,6 +72,10 @@ def is_pattern(path: str) -> bool:
 
 
 def _validate_integer(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"[-+]?0[0-9]+", value):
+        raise PydanticCustomError(
+            "leading-zero", "must not begin with 0, because some programs read such a number as octal"
+        )
     if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9]{1,12}", value):
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -159,17 +163,37 @@ def _list_number_patterns(low: int, high: int) -> list[str]:
     return patterns
 
 
+#: names of time zones that every machine has: UTC, or an area and a city
+PORTABLE_TIMEZONE = re.compile(
+    r"UTC|(?:Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Europe|Indian|Pacific)(?:/[A-Z][A-Za-z_-]*){1,2}"
+)
+#: settings of one machine, and variants that few machines have
+_LOCAL_TIMEZONE = re.compile(r"localtime|posixrules|Factory|(?:posix|right|SystemV)/.*")
+
+
 @cache
 def _validate_timezone(value: str) -> str:
     if value == "UTC":
         return value
     try:
+        # Files on some machines are found in any case, so that their names alone prove nothing.
+        if _LOCAL_TIMEZONE.fullmatch(value) or not value[:1].isupper():
+            raise ValueError
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise PydanticCustomError(
             "invalid-timezone", "must be an IANA time zone, such as America/Chicago or UTC"
         ) from None
     return value
+
+
+def is_known_timezone(name: str) -> bool:
+    """Return whether this machine knows a time zone of this name, which a document may have."""
+    try:
+        _validate_timezone(name)
+    except PydanticCustomError:
+        return False
+    return True
 
 
 _INTEGER = BeforeValidator(_validate_integer)

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from reconciler.config.fields.values import ID_PATTERN
 from reconciler.config.load import references
-from reconciler.config.load.checks import warn_about_forthcoming_keys
+from reconciler.config.load.checks import warn_about_forthcoming_keys, warn_about_old_timezone
 from reconciler.config.load.defaults import DefaultsResolver
 from reconciler.config.load.document import LoadResult, open_document
 from reconciler.config.load.layout import CustomerFolder
@@ -143,6 +143,8 @@ def _collect_diagnostics(opened: LoadResult[BaseModel], kind: str, name: str) ->
     yield from check_id_matches_name(opened, kind, name)
     if opened.tree is not None:
         yield from warn_about_forthcoming_keys(kind, opened.tree)
+        if kind == "customer":
+            yield from warn_about_old_timezone(opened.tree)
 
 
 def _check_references(candidate: CustomerCandidate, shared_lessons: Collection[str]) -> Iterator[Diagnostic]:

@@ -1,10 +1,10 @@
-"""Warns about keys without effect yet, and about passwords in store URLs."""
+"""Warns about keys without effect yet, old names of time zones, and passwords in store URLs."""
 
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from reconciler.config.fields.values import ID_PATTERN
+from reconciler.config.fields.values import ID_PATTERN, PORTABLE_TIMEZONE, is_known_timezone
 from reconciler.config.yaml.tree import MappingNode, get_key_span, get_value_span
 from reconciler.model.diagnostic import Diagnostic, build_warning
 
@@ -33,6 +33,40 @@ def warn_about_forthcoming_keys(kind: str, tree: MappingNode) -> Iterator[Diagno
                     f"{'.'.join([*parents, key])} is validated but has no effect yet",
                     get_key_span(node.places[key]),
                 )
+
+
+#: the present names of the time zones that people most often write by their old names
+PRESENT_TIMEZONES = {
+    "US/Alaska": "America/Anchorage",
+    "US/Arizona": "America/Phoenix",
+    "US/Central": "America/Chicago",
+    "US/Eastern": "America/New_York",
+    "US/Hawaii": "Pacific/Honolulu",
+    "US/Mountain": "America/Denver",
+    "US/Pacific": "America/Los_Angeles",
+    "Canada/Atlantic": "America/Halifax",
+    "Canada/Central": "America/Winnipeg",
+    "Canada/Eastern": "America/Toronto",
+    "Canada/Mountain": "America/Edmonton",
+    "Canada/Pacific": "America/Vancouver",
+    "GB": "Europe/London",
+    "NZ": "Pacific/Auckland",
+}
+
+
+def warn_about_old_timezone(tree: MappingNode) -> Iterator[Diagnostic]:
+    """Yield a warning for a time zone whose name is only on machines with the old names.
+
+    tree: of a customer, with what it inherits; an invalid name is an error of its own."""
+    name = tree.get("timezone")
+    if isinstance(name, str) and is_known_timezone(name) and not PORTABLE_TIMEZONE.fullmatch(name):
+        present = PRESENT_TIMEZONES.get(name)
+        yield build_warning(
+            "old-timezone",
+            f"timezone {name} is an old name that not every machine knows",
+            get_value_span(tree.places["timezone"]),
+            f"Write {present}." if present else "Write the area and a city, such as America/Chicago, or UTC.",
+        )
 
 
 def warn_about_store_passwords(tree: MappingNode) -> Iterator[Diagnostic]:

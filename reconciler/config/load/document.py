@@ -1,12 +1,13 @@
 """Reads one document, merges it with what it inherits, and validates it."""
 
 import errno
+import os
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from reconciler.config.load.layout import ConfigFile
+from reconciler.config.load.layout import DEFAULTS_FILE, ConfigFile, build_misnamed_error, is_misnamed_defaults
 from reconciler.config.models.declaration import ValidationContext
 from reconciler.config.validation.pydantic_errors import NO_SUPPRESSION, ErrorSuppression, translate_validation_errors
 from reconciler.config.yaml.reader import MAX_BYTES, read_yaml
@@ -100,6 +101,8 @@ class LoadResult(Generic[Model]):
 
 def read_file(file: ConfigFile) -> tuple[MappingNode | None, tuple[Diagnostic, ...]]:
     """Return the tree of a file as written, and its diagnostics."""
+    if is_misnamed_defaults(os.path.basename(file.path)):
+        return None, (build_misnamed_error(file, DEFAULTS_FILE),)
     try:
         data = file.files.read_content(file.path, MAX_BYTES + 1, follow=file.follow_links)
     except OSError as problem:

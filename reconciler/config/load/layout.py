@@ -175,7 +175,7 @@ def find_settings_file(directory: Path, files: Files = DISK) -> tuple[ConfigFile
     if files.has_file(str(misnamed)):
         # If it were ignored, everything would go to the default store.
         errors = (
-            _build_misnamed_error(
+            build_misnamed_error(
                 ConfigFile("", _format_path(misnamed, directory / ".." / misnamed.name)), SETTINGS_FILE
             ),
         )
@@ -219,11 +219,16 @@ def _walk_folder(
                         each, "Move it to a folder above: customers do not inherit from their own folder."
                     )
                 )
+        elif is_misnamed_defaults(name):
+            continue
         elif name in own and name != CUSTOMER_FILE:
-            diagnostics.append(_build_misnamed_error(each, CUSTOMER_FILE))
+            diagnostics.append(build_misnamed_error(each, CUSTOMER_FILE))
         elif name != CUSTOMER_FILE:
             hint = "Move it next to this folder." if name == SETTINGS_FILE and at_top else None
             diagnostics.append(_build_ignored_warning(each, hint))
+    wrong_defaults = tuple(each for name, each in files.items() if is_misnamed_defaults(name))
+    # Read as a file with an error, so that customers below it are invalid instead of losing what they inherit.
+    layout.defaults.extend(wrong_defaults)
     if is_customer:
         layout.customers.append(_build_customer_folder(folder, identity, folders, own, defaults, diagnostics))
     else:
@@ -231,7 +236,9 @@ def _walk_folder(
     if at_top and LESSONS in folders:
         layout.catalog, catalog_diagnostics = _list_documents(folders[LESSONS])
         layout.catalog_diagnostics = tuple(catalog_diagnostics)
-    below = (files[DEFAULTS_FILE], *defaults) if DEFAULTS_FILE in files else defaults
+    below = (
+        (*wrong_defaults, files[DEFAULTS_FILE], *defaults) if DEFAULTS_FILE in files else (*wrong_defaults, *defaults)
+    )
     for name, each in folders.items():
         if name not in inside and not (at_top and name == LESSONS):
             _walk_folder(layout, each, CustomerId(name), below)
@@ -280,7 +287,7 @@ def _list_documents(folder: ConfigFile | None) -> tuple[tuple[ConfigFile, ...], 
     files, folders, links = _list_folder(folder)
     good = tuple(each for name, each in files.items() if name.endswith(".yaml"))
     wrong = [
-        _build_misnamed_error(each, os.path.splitext(name)[0] + ".yaml")
+        build_misnamed_error(each, os.path.splitext(name)[0] + ".yaml")
         for name, each in files.items()
         if not name.endswith(".yaml")
     ]
@@ -320,7 +327,12 @@ def _list_folder(folder: ConfigFile) -> tuple[dict[str, ConfigFile], dict[str, C
     return files, folders, links
 
 
-def _build_misnamed_error(file: ConfigFile, name: str) -> Diagnostic:
+def is_misnamed_defaults(name: str) -> bool:
+    """Return whether a file's name almost is defaults.yaml."""
+    return name != DEFAULTS_FILE and name.lower() in (DEFAULTS_FILE, "defaults.yml")
+
+
+def build_misnamed_error(file: ConfigFile, name: str) -> Diagnostic:
     return build_error("misnamed-file", "a file with this name is not read", Span(file.name), f"Rename it to {name}.")
 
 

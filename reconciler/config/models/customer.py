@@ -1,7 +1,10 @@
 """Describes a customer: an institution, its administrators, its LMSs and the source of its people."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import date, timedelta, timezone
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Discriminator, Tag
 
@@ -57,6 +60,11 @@ class PostalAddress(declaration.Declaration):
     """Two capital letters, ISO 3166."""
 
 
+#: the time zone in which each day begins first
+_FIRST_ZONE = timezone(timedelta(hours=14))
+_DATES_OF_AGREEMENTS = ("privacy_policy", "terms_of_service")
+
+
 class Agreements(declaration.DeclarationWithRules):
     """The dates on which the institution accepted its agreements."""
 
@@ -64,17 +72,25 @@ class Agreements(declaration.DeclarationWithRules):
     """The date on which the institution accepted the privacy policy."""
     terms_of_service: Day
     """The date on which the institution accepted the terms of service."""
+    accepted_by: Text | None = None
+    """The name or role of the person who accepted them for the institution."""
 
     @declaration.mark_rule
     def _check_not_in_future(self, context: declaration.ValidationContext) -> Iterable[declaration.RuleViolation]:
-        for key, day in declaration.iter_known_values(self, "privacy_policy", "terms_of_service"):
-            if context.today is not None and day > context.today:
-                yield declaration.RuleViolation(
-                    "date-in-future",
-                    f"{key} must not be in the future ({day} is after {context.today})",
-                    (key,),
-                    "Write the date on which it was accepted.",
-                )
+        # A customer checks the dates by its time zone; here they are also checked in defaults, which may have none.
+        if context.moment is not None:
+            yield from _find_future_dates(self, context.moment.astimezone(_FIRST_ZONE).date())
+
+
+def _find_future_dates(agreements: Agreements, today: date) -> Iterator[declaration.RuleViolation]:
+    for key, day in declaration.iter_known_values(agreements, *_DATES_OF_AGREEMENTS):
+        if day > today:
+            yield declaration.RuleViolation(
+                "date-in-future",
+                f"{key} must not be in the future ({day} is after {today})",
+                (key,),
+                "Write the date on which it was accepted.",
+            )
 
 
 class Support(declaration.Declaration):
@@ -161,6 +177,19 @@ class Customer(declaration.DeclarationWithRules):
     """The source of the customer's people."""
     notify: NotificationSettings | None = None
     """Recipients of notices about held changes and refused rosters."""
+
+    @declaration.mark_rule
+    def _check_agreements_by_own_day(
+        self, context: declaration.ValidationContext
+    ) -> Iterable[declaration.RuleViolation]:
+        if context.moment is None:
+            return
+        first_day = context.moment.astimezone(_FIRST_ZONE).date()
+        own_day = context.moment.astimezone(ZoneInfo(self.timezone)).date()
+        reported = {each.key_path for each in _find_future_dates(self.agreements, first_day)}
+        for each in _find_future_dates(self.agreements, own_day):
+            if each.key_path not in reported:
+                yield replace(each, key_path=("agreements", *each.key_path))
 
     @declaration.mark_rule
     def _check_administrator_exists(

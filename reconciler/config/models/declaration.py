@@ -7,7 +7,7 @@ part stops there, by `UnknownValue`, and every other rule goes on.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime
 from functools import cache
 from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
@@ -30,7 +30,7 @@ class HostPolicy(Protocol):
 class ValidationContext:
     """Facts that rules need beyond the document. A rule skips a check whose fact is None."""
 
-    today: date | None = None
+    moment: datetime | None = None
     network: HostPolicy | None = None
 
 

@@ -220,6 +220,8 @@ def _find_hint(code: str, node: Node) -> str | None:
         return f"YAML 1.2 reads {node} as a string. Write true or false."
     if code == "invalid-host-key":
         return MISSING_KEY_HINTS["host_key"]
+    if code == "leading-zero" and isinstance(node, str):
+        return f"Write {int(node)}."
     if code == "invalid-timezone" and isinstance(node, str):
         return _suggest_timezone(node)
     return None

@@ -16,8 +16,8 @@ from reconciler.planning.documents.renames import DocumentRenames, StoredDocumen
 if TYPE_CHECKING:
     from deepdiff.model import DiffLevel
 
-#: Begins the paths of an administrator's personal values; the path has the username, which is personal too.
-_PERSONAL_PREFIX = "administrators."
+#: Begin the paths of people's values; the path of an administrator has the username, which is personal too.
+_PERSONAL_PREFIXES = ("administrators.", "agreements.accepted_by")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +214,7 @@ def diff_fields(before: Mapping[str, object], after: Mapping[str, object]) -> tu
     for levels in tree.values():
         for level in levels:
             path, old, new = _lift_out_of_lists(level)
-            fields[path] = FieldChange(path, old, new, personal=path.startswith(_PERSONAL_PREFIX))
+            fields[path] = FieldChange(path, old, new, personal=path.startswith(_PERSONAL_PREFIXES))
     return tuple(fields[path] for path in sorted(fields))
 
 

@@ -23,6 +23,7 @@ from reconciler.store.read.records import (
     RunRecord,
     SnapshotRecord,
     SourceRecord,
+    apply_columns,
 )
 from reconciler.store.tables import declared as tables
 from reconciler.store.tables import record as records
@@ -66,7 +67,9 @@ class Reader:
             table.c.tombstoned_at,
             table.c.inputs,
             table.c.written,
+            table.c.status,
         ).outerjoin_from(table, counters, counters.c.customer_id == table.c.id)
+        rows = self.connection.fetch_rows(statement if which is None else statement.where(which))
         return [
             CustomerRecord(
                 number,
@@ -78,10 +81,9 @@ class Reader:
                 at is not None,
                 inputs,
                 written,
+                status,
             )
-            for number, slug, name, document, digest, run, writes, at, inputs, written in self.connection.fetch_rows(
-                statement if which is None else statement.where(which)
-            )
+            for number, slug, name, document, digest, run, writes, at, inputs, written, status in rows
         ]
 
     def read_catalog(self) -> CatalogRecord:
@@ -121,15 +123,7 @@ class Reader:
 
     def _select_documents(self, kind: Kind, statement: Any) -> tuple[DocumentRecord, ...]:
         documents = (
-            DocumentRecord(
-                kind,
-                slug,
-                label,
-                parse_stored_document(document) or {},
-                at is not None,
-                number,
-                *_compare_with_written(document, written),
-            )
+            _build_document_record(kind, slug, label, document, at is not None, number, written)
             for number, slug, label, document, at, written in self.connection.fetch_rows(statement)
         )
         return tuple(sorted(documents, key=lambda record: record.slug))
@@ -304,8 +298,11 @@ class Reader:
         )
 
 
-def _compare_with_written(document: str, written: str | None) -> tuple[bool, Mapping[str, object] | None]:
-    """Return whether a document may differ from the one its run wrote, and if so the latter, or None if unknown."""
-    if document == written:
-        return False, None
-    return True, parse_stored_document(written) if written is not None else None
+def _build_document_record(
+    kind: Kind, slug: str, label: str, text: str, tombstoned: bool, row_id: int, written: str | None
+) -> DocumentRecord:
+    stored = parse_stored_document(text)
+    document = apply_columns(stored, {"title" if kind is Kind.LESSON else "name": label})
+    altered = text != written or document != (stored or {})
+    last_written = parse_stored_document(written) if altered and written is not None else None
+    return DocumentRecord(kind, slug, label, document, tombstoned, row_id, altered, last_written)

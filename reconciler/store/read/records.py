@@ -11,6 +11,17 @@ from reconciler.model.kind import Kind
 from reconciler.store.json_text import parse_stored_document
 
 
+def apply_columns(document: Mapping[str, object] | None, columns: Mapping[str, str]) -> Mapping[str, object]:
+    """Return a stored document with the values of the columns that repeat some of it.
+
+    The two differ only after a write outside reconciler. What people meet is the column, so a plan has to see it. An
+    unreadable document is an empty one."""
+    if document is None:
+        return {}
+    differing = {key: value for key, value in columns.items() if document.get(key, value) != value}
+    return {**document, **differing} if differing else document
+
+
 # No slots, so that the document is parsed only if it is needed.
 @dataclass(frozen=True)
 class CustomerRecord:
@@ -30,16 +41,19 @@ class CustomerRecord:
     inputs: str | None = None
     #: the document as a run last wrote it; None if unknown
     written_text: str | None = None
+    #: the column, which rules if it differs from the document
+    status: str = "active"
 
     @cached_property
     def document(self) -> Mapping[str, object]:
-        """Return the parsed document, or an empty one if a write outside reconciler made it invalid."""
-        return parse_stored_document(self.text) or {}
+        """Return the parsed document with the values of columns that repeat its own, or an empty one if a write outside
+        reconciler made it invalid."""
+        return apply_columns(parse_stored_document(self.text), {"name": self.name, "status": self.status})
 
     @property
     def altered(self) -> bool:
-        """Return True if the document differs from the one its run wrote, or if the latter is unknown."""
-        return self.text != self.written_text
+        """Return True if the row differs from the one its run wrote, or if the latter is unknown."""
+        return self.text != self.written_text or self.document != parse_stored_document(self.text)
 
     @cached_property
     def written(self) -> Mapping[str, object] | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.config.repository import Repository, load_repository
 
-TODAY = date(2026, 11, 22)
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 CUSTOMER = """\
 kind: customer
@@ -68,7 +68,7 @@ class Files:
         self.write(f"{folder}/lessons/{name}.yaml", LESSON.format(id=name) + more)
 
     def load(self) -> Repository:
-        return load_repository(Path("customers"), today=TODAY)
+        return load_repository(Path("customers"), moment=NOW)
 
     def codes(self) -> list[str]:
         """Codes of everything noticed, in order."""
