@@ -157,6 +157,12 @@ def get_action(change: Change) -> Action:
     return ACTION_OF[type(change)]
 
 
+def count_affected_people(change: Change) -> int:
+    """Return the number of people in a document change's impact."""
+    people = change.impact.get("people", 0)
+    return people if isinstance(people, int) else 0
+
+
 def get_former_key(change: Change) -> str | None:
     """Return the declared ID before a rename, or None if the thing is not renamed."""
     return change.former_key if isinstance(change, Update | Restore) else None

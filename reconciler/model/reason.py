@@ -24,6 +24,7 @@ class Reason(StrEnum):
     ERASED = "erased"
     UNDONE = "undone"
     MERGED = "merged"
+    LOCKS_OUT = "locks_out"
 
     @property
     def sentence(self) -> str:
@@ -50,4 +51,5 @@ SENTENCES = {
     Reason.ERASED: "It was erased on request.",
     Reason.UNDONE: "An earlier run is undone.",
     Reason.MERGED: "Two accounts belong to one person; one of them now has everything that both had.",
+    Reason.LOCKS_OUT: "A setting locks people out; nobody is deleted.",
 }

@@ -10,6 +10,7 @@ from reconciler.model.kind import Kind
 class Protection(StrEnum):
     """The protection that a setting weakens, in the order of reports."""
 
+    LOCKOUT = "lockout"
     LIMIT = "limit"
     GATE = "gate"
     APPROVAL = "approval"
@@ -23,6 +24,17 @@ class Protection(StrEnum):
     AUTO_PROVISIONING = "auto_provisioning"
     CREDENTIALS = "credentials"
     NETWORK = "network"
+    ADMINISTRATORS = "administrators"
+    LAUNCHES = "launches"
+    JOIN_LINKS = "join_links"
+    LESSON_URL = "lesson_url"
+    MERGES = "merges"
+    CONTACT = "contact"
+
+    @property
+    def is_access(self) -> bool:
+        """Return True for a setting that gives or moves access, and takes no protection from anybody."""
+        return self in _ACCESS
 
     @property
     def sentence(self) -> str:
@@ -30,7 +42,19 @@ class Protection(StrEnum):
         return SENTENCES[self]
 
 
+_ACCESS = frozenset(
+    {
+        Protection.ADMINISTRATORS,
+        Protection.LAUNCHES,
+        Protection.JOIN_LINKS,
+        Protection.LESSON_URL,
+        Protection.MERGES,
+        Protection.CONTACT,
+    }
+)
+
 SENTENCES = {
+    Protection.LOCKOUT: "People can no longer sign in or use a community; nobody is deleted.",
     Protection.LIMIT: "More people or records may be removed or changed without approval.",
     Protection.GATE: "A roster check is bypassed.",
     Protection.APPROVAL: "Removals are approved in advance, before anyone has seen which people they affect.",
@@ -44,6 +68,12 @@ SENTENCES = {
     Protection.AUTO_PROVISIONING: "Anyone who launches from the LMS gets an account.",
     Protection.CREDENTIALS: "A password, key or roster would be sent to, or come from, a different place.",
     Protection.NETWORK: "Connections to private or unencrypted hosts are allowed.",
+    Protection.ADMINISTRATORS: "A person gets an administrator's access, or it changes, or goes to another address.",
+    Protection.LAUNCHES: "Launches signed with another key, or pages of another site, are accepted.",
+    Protection.JOIN_LINKS: "Anyone who has the link can join.",
+    Protection.LESSON_URL: "A lesson leads to another address for everyone who reads it.",
+    Protection.MERGES: "Two accounts become one; its owner gets everything of both.",
+    Protection.CONTACT: "Links or requests for help of all people lead to another address.",
 }
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import polars as pl
 
-from reconciler.model.change import Change
+from reconciler.model.change import Change, count_affected_people
 from reconciler.model.ids import CustomerId, HoldId
 from reconciler.model.kind import DECLARED_KINDS, ROSTER_KINDS, Kind
 from reconciler.model.plan import CustomerPlan, Hold
+from reconciler.model.reason import Reason
 from reconciler.planning.frames.losses import is_leaving
 from reconciler.planning.plan_id import build_row_effects, list_document_effects
 
@@ -30,13 +31,22 @@ def build_hold(plan: CustomerPlan, causes: Iterable[str], key: str) -> Hold | No
     count = len(documents) + sum(frame.height for frame in rows.values())
     if not count:
         return None
-    people = sum(int(str(change.impact.get("people", 0))) for change in documents if change.kind is Kind.CUSTOMER)
+    people = _count_document_people(documents)
     if Kind.USER in rows:
         people += rows[Kind.USER].filter(is_leaving(Kind.USER)).height
     digest = hmac.new(bytes.fromhex(key), digestmod=hashlib.sha256)
     for part in (*_serialize_documents(documents, plan.settings or {}), *_serialize_rows(rows)):
         digest.update(part.encode())
     return Hold(_build_hold_id(plan.id, people, digest.hexdigest()), people, count, tuple(causes))
+
+
+def _count_document_people(held: Iterable[Change]) -> int:
+    """Return how many people lose access: all of a customer, or else those locked out of communities, of each alone."""
+    numbers = {Kind.CUSTOMER: 0, Kind.COMMUNITY: 0}
+    for change in held:
+        if change.kind is Kind.CUSTOMER or (change.kind is Kind.COMMUNITY and change.reason is Reason.LOCKS_OUT):
+            numbers[change.kind] += count_affected_people(change)
+    return numbers[Kind.CUSTOMER] or numbers[Kind.COMMUNITY]
 
 
 def _build_hold_id(customer: CustomerId, people: int, digest: str) -> HoldId:

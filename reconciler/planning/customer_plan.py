@@ -6,11 +6,12 @@ from functools import cache
 
 import polars as pl
 
-from reconciler.model.change import Action, Change, Delete, get_action
+from reconciler.model.change import Action, Change, Delete, count_affected_people, get_action
 from reconciler.model.diagnostic import Diagnostic, sort_diagnostics
 from reconciler.model.ids import CustomerId
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import ActionCounts, CustomerPlan, Outcome, PlanPrecondition, SourceSummary
+from reconciler.model.reason import Reason
 from reconciler.model.weakening import Weakening
 from reconciler.planning.customer_hold import build_hold
 from reconciler.planning.decision.roster_decision import RosterDecision
@@ -18,6 +19,7 @@ from reconciler.planning.frames.change_frame import IMPACT_PREFIX
 
 CUSTOMER_REMOVAL_CAUSE = "A customer would be removed; none of its people could sign in."
 COMMUNITY_REMOVAL_CAUSE = "A community would be removed; its people would lose its lessons."
+LOCKOUT_CAUSE = "Settings would lock out {people:,} {noun}; nobody is deleted."
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,15 +202,18 @@ def _add_outcome(
 
 
 def hold_document_removals(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Hold the removal of a customer, with all its documents, or of a community: it always needs approval."""
+    """Hold what always needs approval: the removal of a customer, with all its documents, or of a community, and
+    settings that lock people out."""
     known = tuple(changes)
     removes_customer = any(isinstance(change, Delete) and change.kind is Kind.CUSTOMER for change in known)
     return tuple(
-        replace(change, held=True)
-        if removes_customer or (isinstance(change, Delete) and change.kind is Kind.COMMUNITY)
-        else change
-        for change in known
+        replace(change, held=True) if removes_customer or _takes_people_away(change) else change for change in known
     )
+
+
+def _takes_people_away(change: Change) -> bool:
+    is_removal = isinstance(change, Delete) and change.kind is Kind.COMMUNITY
+    return is_removal or change.reason is Reason.LOCKS_OUT
 
 
 def _count_document_changes(documents: Iterable[Change], unchanged: Mapping[Kind, int]) -> dict[Kind, ActionCounts]:
@@ -227,8 +232,12 @@ def _count_document_changes(documents: Iterable[Change], unchanged: Mapping[Kind
 
 
 def _list_removal_causes(documents: Iterable[Change]) -> list[str]:
-    held = {change.kind for change in documents if change.held and isinstance(change, Delete)}
-    return [
+    waiting = [change for change in documents if change.held]
+    held = {change.kind for change in waiting if isinstance(change, Delete)}
+    locked = [count_affected_people(change) for change in waiting if change.reason is Reason.LOCKS_OUT]
+    people = sum(locked)
+    lockouts = [LOCKOUT_CAUSE.format(people=people, noun="person" if people == 1 else "people")] if locked else []
+    return lockouts + [
         sentence
         for kind, sentence in ((Kind.CUSTOMER, CUSTOMER_REMOVAL_CAUSE), (Kind.COMMUNITY, COMMUNITY_REMOVAL_CAUSE))
         if kind in held

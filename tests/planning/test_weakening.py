@@ -71,7 +71,7 @@ WEAKER: list[tuple[str, dict[str, Any], dict[str, Any], Protection, str]] = [
     ("floor", {}, limits(enrollments={"floor": 21}), Protection.LIMIT, "limits.enrollments.floor"),
     ("count", {}, limits(role_escalations={"count": 1}), Protection.LIMIT, "limits.role_escalations.count"),
     ("window", {}, limits(window="6d"), Protection.LIMIT, "limits.window"),
-    ("hours", limits(window="1d"), limits(window="23h"), Protection.LIMIT, "limits.window"),
+    ("hours", limits(window="2d"), limits(window="36h"), Protection.LIMIT, "limits.window"),
     ("gate", {"allow": None}, {}, Protection.GATE, "allow"),
     (
         "gate for longer",
@@ -214,6 +214,102 @@ def test_community_creating_accounts_for_anyone_is_reported() -> None:
     assert find_weakenings(Kind.COMMUNITY, "north", opened, closed, {}) == ()
 
 
+def community(**more: Any) -> dict[str, Any]:
+    license = {"seats": 1, "starts": "2026-08-01", "ends": "2027-07-31", **more.pop("license", {})}
+    given = {"kind": "community", "id": "north", "name": "North", "site_license": license, **more}
+    return build_document(Community.model_validate(given))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ({}, {"license": {"ends": "2026-12-31"}}, (Protection.LOCKOUT, "site_license.ends")),
+        ({}, {"license": {"starts": "2026-09-01"}}, (Protection.LOCKOUT, "site_license.starts")),
+        ({}, {"members": {"roles": ["teacher"]}}, (Protection.LOCKOUT, "members.roles")),
+        (
+            {"members": {"schools": ["a", "b"]}},
+            {"members": {"schools": ["b", "c"]}},
+            (Protection.LOCKOUT, "members.schools"),
+        ),
+        ({}, {"join_links": [{"role": "student"}]}, (Protection.JOIN_LINKS, "join_links")),
+    ],
+)
+def test_a_community_that_takes_or_gives_access_is_reported(
+    before: dict[str, Any], after: dict[str, Any], expected: tuple[Protection, str]
+) -> None:
+    earlier, later = community(**before), community(**after)
+    told = find_weakenings(Kind.COMMUNITY, "north", earlier, later, {})
+    assert [(each.protection, each.path) for each in told] == [expected]
+    if before != {"members": {"schools": ["a", "b"]}}:
+        assert find_weakenings(Kind.COMMUNITY, "north", later, earlier, {}) == ()
+
+
+def lms(**changes: Any) -> dict[str, Any]:
+    platform = {"id": "canvas", "consumer_key": "k", "shared_secret": {"secret": "s"}, "community": "north", **changes}
+    return build_document(Customer.model_validate({**CUSTOMER, "lti": {"platforms": [platform]}}))
+
+
+BOSS = {"given_name": "C", "family_name": "D", "email": "c@d.example", "username": "cd", "role": "instructor"}
+
+
+def staffed(*people: dict[str, Any]) -> dict[str, Any]:
+    return build_document(
+        Customer.model_validate({**CUSTOMER, "administrators": [*CUSTOMER["administrators"], *people]})
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (document(), {**document(), "status": "deactivated"}, (Protection.LOCKOUT, "status")),
+        (staffed(), staffed(BOSS), (Protection.ADMINISTRATORS, "administrators.cd")),
+        (
+            staffed(BOSS),
+            staffed({**BOSS, "email": "x@y.example"}),
+            (Protection.ADMINISTRATORS, "administrators.cd.email"),
+        ),
+        (staffed(BOSS), staffed({**BOSS, "role": "admin"}), (Protection.ADMINISTRATORS, "administrators.cd.role")),
+        (document(), lms(), (Protection.LAUNCHES, "lti.platforms.canvas.consumer_key")),
+        (lms(), lms(consumer_key="other"), (Protection.LAUNCHES, "lti.platforms.canvas.consumer_key")),
+        (lms(), lms(shared_secret={"secret": "t"}), (Protection.LAUNCHES, "lti.platforms.canvas.shared_secret")),
+        (lms(), lms(previous_secret={"secret": "t"}), (Protection.LAUNCHES, "lti.platforms.canvas.previous_secret")),
+        (lms(), lms(origins=["https://evil.example"]), (Protection.LAUNCHES, "lti.platforms.canvas.origins")),
+        (
+            document(),
+            document(merges=[{"keep": "u-8", "merge": "u-9", "reason": "one person"}]),
+            (Protection.MERGES, "rostering.merges"),
+        ),
+    ],
+)
+def test_a_customer_that_takes_or_gives_access_is_reported(
+    before: dict[str, Any], after: dict[str, Any], expected: tuple[Protection, str]
+) -> None:
+    assert [each for each in found(before, after) if each[1].partition(".")[0] != "rostering" or each == expected] == [
+        expected
+    ]
+
+
+def test_a_first_contact_is_no_change_and_another_one_is() -> None:
+    ann, eve = {"email": "help@a.example"}, {"email": "help@eve.example"}
+    assert found(document(), {**document(), "support": ann}) == []
+    assert found({**document(), "support": ann}, {**document(), "support": eve}) == [(Protection.CONTACT, "support")]
+
+
+def test_another_address_of_a_lesson_is_reported() -> None:
+    before, after = ({"url": f"https://{host}.example"} for host in ("a", "b"))
+    (told,) = find_weakenings(Kind.LESSON, "leaves", before, after, {})
+    assert (told.protection, told.path) == (Protection.LESSON_URL, "url")
+
+
+def test_another_public_address_is_reported() -> None:
+    before, after = (
+        settings(environments={"production": {"store": "sqlite:///s.db", "public_url": f"https://{host}.example"}})
+        for host in ("a", "b")
+    )
+    (told,) = find_settings_weakenings(before, after, {})
+    assert (told.protection, told.path) == (Protection.CONTACT, "environments.production.public_url")
+
+
 def settings(**parts: Any) -> dict[str, Any]:
     return Settings.model_validate(parts).model_dump(mode="json", exclude_none=True)
 
@@ -252,5 +348,6 @@ def test_other_mail_server_is_reported_because_it_receives_passwords() -> None:
 
 
 def test_every_protection_has_a_case_here() -> None:
-    elsewhere = {Protection.AGREEMENTS, Protection.AUTO_PROVISIONING, Protection.NETWORK}
+    elsewhere = {Protection.AGREEMENTS, Protection.AUTO_PROVISIONING, Protection.NETWORK, Protection.LOCKOUT}
+    elsewhere |= {each for each in Protection if each.is_access}
     assert {each[3] for each in WEAKER} | elsewhere == set(Protection)

@@ -1,6 +1,7 @@
 """Plan the catalog: the lessons that belong to no customer."""
 
 from reconciler.model.plan import CATALOG, CustomerPlan
+from reconciler.operations.plan.affected import add_affected_people
 from reconciler.operations.plan.base import read_base_documents
 from reconciler.operations.plan.documents import CATALOG_NAME, read_catalog_documents
 from reconciler.operations.workspace import Workspace
@@ -17,7 +18,7 @@ def plan_catalog(workspace: Workspace, reader: Reader) -> CustomerPlan | None:
         # A lesson that does not validate is not among the wanted ones, and must not count as removed.
         return build_failed_plan(CATALOG, CATALOG_NAME, invalid)
     documents = read_catalog_documents(workspace.repository, reader)
-    changes = compare_documents(documents.wanted, documents.applied)
+    changes = add_affected_people(reader, None, documents, compare_documents(documents.wanted, documents.applied))
     if not changes:
         return None
     if workspace.comparison:

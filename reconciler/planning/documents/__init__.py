@@ -11,6 +11,8 @@ from reconciler.planning.documents.document_diff import find_document_renames as
 from reconciler.planning.documents.document_diff import map_to_new_ids as map_to_new_ids
 from reconciler.planning.documents.likely_renames import LikelyRename as LikelyRename
 from reconciler.planning.documents.likely_renames import find_likely_renames as find_likely_renames
+from reconciler.planning.documents.lockouts import list_narrowed_members as list_narrowed_members
+from reconciler.planning.documents.lockouts import locks_people_out as locks_people_out
 from reconciler.planning.documents.protections import find_settings_weakenings as find_settings_weakenings
 from reconciler.planning.documents.protections import find_weakenings as find_weakenings
 from reconciler.planning.documents.renames import DocumentRenames as DocumentRenames

@@ -12,6 +12,7 @@ from reconciler.model.kind import Kind
 from reconciler.model.moment import parse_duration
 from reconciler.model.weakening import Protection, Weakening
 from reconciler.planning.documents.document_diff import find_nearest_span
+from reconciler.planning.documents.lockouts import list_narrowed_members
 
 SettingsDocument = Mapping[str, Any]
 OriginSpans = Mapping[str, Span]
@@ -35,6 +36,8 @@ def find_weakenings(
             found = _compare_customer(before, after)
         case Kind.COMMUNITY:
             found = _compare_community(before, after)
+        case Kind.LESSON:
+            found = _compare_value(Protection.LESSON_URL, "url", before, after)
         case _:
             return ()
     return _sort_weakenings(found, kind, key, origins)
@@ -57,6 +60,7 @@ def find_settings_weakenings(
             for part in ("store", "secrets", "mail")
             if now and now.get(part) != was.get(part)
         ]
+        found += _compare_value(Protection.CONTACT, f"environments.{name}.public_url", was, now) if now else ()
     return _sort_weakenings(found, None, "reconciler.yaml", origins)
 
 
@@ -72,10 +76,19 @@ def _sort_weakenings(
 
 def _compare_customer(before: SettingsDocument, after: SettingsDocument) -> Iterator[RawWeakening]:
     yield from _compare_agreements(_get_part(before, "agreements"), _get_part(after, "agreements"))
+    if before.get("status", "active") == "active" and after.get("status", "active") != "active":
+        yield Protection.LOCKOUT, "status", before.get("status", "active"), after.get("status")
+    yield from _compare_administrators(_get_part(before, "administrators"), _get_part(after, "administrators"))
+    yield from _compare_platforms(_get_part(before, "lti", "platforms"), _get_part(after, "lti", "platforms"))
+    if before.get("support") is not None:
+        yield from _compare_value(Protection.CONTACT, "support", before, after)
     earlier, later = _get_part(before, "rostering"), _get_part(after, "rostering")
     yield from _compare_destinations(_get_part(earlier, "sync"), _get_part(later, "sync"))
     if earlier.get("type") != "oneroster" or later.get("type") != "oneroster":
         return
+    merges = _get_items(earlier, "merges"), _get_items(later, "merges")
+    if any(each not in merges[0] for each in merges[1]):
+        yield Protection.MERGES, "rostering.merges", *merges
     yield from _compare_limits(_get_part(earlier, "limits"), _get_part(later, "limits"))
     yield from _compare_exceptions(Protection.GATE, "allow", earlier, later, ("gate",), ())
     yield from _compare_exceptions(Protection.APPROVAL, "approvals", earlier, later, (), ("people",))
@@ -101,6 +114,56 @@ def _compare_community(before: SettingsDocument, after: SettingsDocument) -> Ite
     was, now = (bool(_get_part(each, "lti").get("auto_provisioning")) for each in (before, after))
     if now and not was:
         yield Protection.AUTO_PROVISIONING, "lti.auto_provisioning", was, now
+    earlier, later = _get_part(before, "site_license"), _get_part(after, "site_license")
+    for name in ("starts", "ends"):
+        old, new = str(earlier.get(name) or ""), str(later.get(name) or "")
+        if old and new and (new > old if name == "starts" else new < old):
+            yield Protection.LOCKOUT, f"site_license.{name}", old, new
+    for name in list_narrowed_members(before, after):
+        yield (
+            Protection.LOCKOUT,
+            f"members.{name}",
+            _get_part(before, "members").get(name),
+            _get_part(after, "members").get(name),
+        )
+    links = _get_part(before, "join_links"), _get_part(after, "join_links")
+    if links[1].keys() - links[0].keys():
+        yield Protection.JOIN_LINKS, "join_links", sorted(links[0]), sorted(links[1])
+
+
+def _compare_value(
+    protection: Protection, path: str, before: SettingsDocument, after: SettingsDocument
+) -> Iterator[RawWeakening]:
+    name = path.rpartition(".")[2]
+    if before.get(name) != after.get(name):
+        yield protection, path, before.get(name), after.get(name)
+
+
+def _compare_administrators(before: SettingsDocument, after: SettingsDocument) -> Iterator[RawWeakening]:
+    for name, person in after.items():
+        known = before.get(name)
+        if known is None:
+            yield Protection.ADMINISTRATORS, f"administrators.{name}", None, person.get("role")
+            continue
+        for part in ("email", "role"):
+            if known.get(part) != person.get(part):
+                yield Protection.ADMINISTRATORS, f"administrators.{name}.{part}", known.get(part), person.get(part)
+
+
+def _compare_platforms(before: SettingsDocument, after: SettingsDocument) -> Iterator[RawWeakening]:
+    """Yield LMSs that are new, or whose launches are signed or framed differently; `community` is not among these."""
+    for name, platform in after.items():
+        known = before.get(name)
+        if known is None:
+            yield Protection.LAUNCHES, f"lti.platforms.{name}.consumer_key", None, platform.get("consumer_key")
+            continue
+        yield from (
+            (Protection.LAUNCHES, f"lti.platforms.{name}.{part}", known.get(part), platform.get(part))
+            for part in ("consumer_key", "shared_secret", "previous_secret")
+            if known.get(part) != platform.get(part) and platform.get(part) is not None
+        )
+        if set(platform.get("origins") or ()) - set(known.get("origins") or ()):
+            yield Protection.LAUNCHES, f"lti.platforms.{name}.origins", known.get("origins"), platform.get("origins")
 
 
 def _compare_agreements(before: SettingsDocument, after: SettingsDocument) -> Iterator[RawWeakening]:

@@ -10,6 +10,7 @@ from reconciler.model.kind import Kind
 from reconciler.model.plan import GitBase, OutsideBase
 from reconciler.reports.plan.wording import (
     REASONS,
+    describe_document_impact,
     describe_impact,
     describe_kept_properties,
     describe_manager,
@@ -72,7 +73,7 @@ def build_change_entry(customer: str, change: changes.Change) -> ChangeEntry:
                 describe_kept_properties(change.impact),
             )
         case changes.Update() | changes.Restore():
-            notes, former = (), change.former_key or ""
+            notes, former = (describe_document_impact(change.kind, change.impact),), change.former_key or ""
         case changes.Create() | changes.Resume() | changes.Move():
             notes = ()
         case _:

@@ -6,10 +6,11 @@ from functools import cached_property
 from itertools import chain
 from typing import TypeAlias
 
-from reconciler.model.change import Action, Update
+from reconciler.model.change import Action, Update, count_affected_people
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.kind import DECLARED_KINDS, ROSTER_KINDS, Kind
 from reconciler.model.plan import CATALOG, CustomerPlan, Outcome, Plan
+from reconciler.model.reason import Reason
 from reconciler.reports.plan.folding import Fold, group_into_folds
 from reconciler.reports.plan.people import CustomerView, Mask, PeopleVisibility
 from reconciler.reports.plan.protections import WeakeningRow, build_weakening_rows
@@ -53,10 +54,19 @@ def build_headline(customers: Sequence[CustomerPlan], groups: Iterable[ChangeGro
     rest = [*_describe_settings(customers), *declared, *([] if removed or changed else others)]
     who = _describe_customers(customers)
     less = [format_count(weakened, "protection", "protections") + " weakened"] if weakened else []
-    changes = [*removed, *removed_too, *less, *changed, *rest]
+    changes = [*removed, *removed_too, *_describe_lockouts(customers), *less, *changed, *rest]
     if not changes and len(who) == 1:
         changes = ["nothing to change"]
     return " · ".join([*who, *changes, *_describe_quarantined(customers)])
+
+
+def _describe_lockouts(customers: Sequence[CustomerPlan]) -> list[str]:
+    lockouts = [
+        change for customer in customers for change in customer.document_changes if change.reason is Reason.LOCKS_OUT
+    ]
+    people = sum(map(count_affected_people, lockouts))
+    held = ", HELD" if any(change.held for change in lockouts) else ""
+    return [f"{format_kind_count(people, Kind.USER)} to lock out{held}"] if lockouts else []
 
 
 def _describe_quarantined(customers: Sequence[CustomerPlan]) -> list[str]:

@@ -11,6 +11,9 @@ from reconciler.reports.plan.folding import FEWEST
 from reconciler.reports.plan.json import dump_canonical_json
 from reconciler.reports.plan.people import CustomerView, Mask, PeopleVisibility
 
+#: the protections whose values name people, so that they are masked for each customer
+NAMES_PEOPLE = frozenset({Protection.PROTECT, Protection.ADMINISTRATORS, Protection.MERGES})
+
 _ORDER = {protection: place for place, protection in enumerate(Protection)}
 
 
@@ -36,7 +39,7 @@ def build_weakening_rows(plan: Plan, people: PeopleVisibility, mask: Mask) -> tu
     for customer in plan.customers:
         view = CustomerView(people, mask, customer.id)
         for each in customer.weakenings:
-            own = customer.id if each.protection is Protection.PROTECT else None
+            own = customer.id if each.protection in NAMES_PEOPLE else None
             values = (dump_canonical_json(each.before), dump_canonical_json(each.after))
             same = (own, each.protection, each.kind, each.path, *values)
             alike.setdefault(same, []).append((customer.id, view.mask_weakening(each)))

@@ -24,6 +24,7 @@ from reconciler.reports.plan.terminal import (
 from reconciler.reports.plan.wording import (
     ACTION_PHRASES,
     NOUNS,
+    describe_document_impact,
     describe_impact,
     describe_kept_properties,
     describe_manager,
@@ -100,7 +101,9 @@ def build_table_line(change: changes.Change) -> TableLine:
         case changes.Resume():
             return _create_line(change, reason, fields)
         case changes.Update():
-            return _create_line(change, reason, fields)
+            return _create_line(
+                change, reason, _omit_empty(describe_document_impact(change.kind, change.impact)) + fields
+            )
         case changes.Create():
             return _create_line(change, reason, ())
         case _:

@@ -9,7 +9,7 @@ import orjson
 from reconciler.model.change import Action, FieldChange
 from reconciler.model.diagnostic import Span
 from reconciler.model.ids import Moment
-from reconciler.model.kind import Kind
+from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import Freshness, SourceSummary
 from reconciler.model.reason import Reason
 from reconciler.reports.plan.terminal import clean_text, truncate_to_width
@@ -132,6 +132,7 @@ def describe_reason(reason: Reason, origin: Span | None, former: str | None = No
             | Reason.RETURNED
             | Reason.RENAMED
             | Reason.ROLE_CHANGED
+            | Reason.LOCKS_OUT
         ):
             return _append_place(REASONS[reason], place)
         case Reason.NEW | Reason.FIELD_CHANGED | Reason.KEY_CHANGED | Reason.ADOPTED:
@@ -160,6 +161,7 @@ REASONS = {
     Reason.ERASED: "erased on request",
     Reason.UNDONE: "undone",
     Reason.MERGED: "merged",
+    Reason.LOCKS_OUT: "locks people out",
 }
 
 
@@ -180,6 +182,11 @@ def describe_impact(kind: Kind, impact: Mapping[str, object]) -> str:
         last = impact.get("last_sign_in")
         words.append(f"last seen {str(last)[:10]}" if last else "never signed in")
     return ", ".join(words)
+
+
+def describe_document_impact(kind: Kind, impact: Mapping[str, object]) -> str:
+    """Return the people whom a changed document affects, in words; empty for a roster's kinds, which lose nothing."""
+    return describe_impact(kind, impact) if kind in DECLARED_KINDS else ""
 
 
 def describe_kept_properties(impact: Mapping[str, object]) -> str:

@@ -11,6 +11,8 @@ from reconciler.store.read.explanation import list_account_identities as list_ac
 from reconciler.store.read.explanation import read_row_record as read_row_record
 from reconciler.store.read.limit_uses import count_newcomers as count_newcomers
 from reconciler.store.read.limit_uses import read_limit_uses as read_limit_uses
+from reconciler.store.read.members import count_locked_out_members as count_locked_out_members
+from reconciler.store.read.members import count_readers as count_readers
 from reconciler.store.read.platforms import KeyOwner as KeyOwner
 from reconciler.store.read.platforms import find_other_key_owner as find_other_key_owner
 from reconciler.store.read.platforms import iter_platforms as iter_platforms

@@ -199,7 +199,7 @@ def _write_changes(
     if job.document_changes and not isinstance(of_customer, Delete):
         connection.execute(
             "UPDATE customers SET settings_digest = :digest, inputs = :inputs WHERE id = :customer",
-            {**context.facts, "digest": settings["digest"], "inputs": job.inputs},
+            {**context.facts, **_build_settings_facts(job, settings)},
         )
     write_roster(context, job.rows)
     for kind, frame in job.rows.items():
@@ -207,6 +207,17 @@ def _write_changes(
     if job.document_changes or Kind.USER in job.rows or Kind.ORG in job.rows:
         save_memberships(context)
     return invitations
+
+
+def _build_settings_facts(job: ApplyJob, settings: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the digests that the customer is saved with.
+
+    While a change of a document waits, the store has neither the files' documents nor those of before: a digest that
+    no documents have makes the next plan compare them."""
+    waiting = any(change.held and not isinstance(change, Delete) for change in job.plan.document_changes)
+    if waiting and not job.approved:
+        return {"digest": f"partial:{settings['digest']}", "inputs": None}
+    return {"digest": settings["digest"], "inputs": job.inputs}
 
 
 def _apply_catalog(connection: Connection, store: Store, job: ApplyJob) -> ApplyResult:

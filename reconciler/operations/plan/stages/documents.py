@@ -9,6 +9,7 @@ from reconciler.model.diagnostic import Diagnostic, build_error
 from reconciler.model.ids import CustomerNumber
 from reconciler.model.kind import Kind
 from reconciler.model.settings import DocumentsByKey
+from reconciler.operations.plan.affected import add_affected_people
 from reconciler.operations.plan.base import read_base_documents
 from reconciler.operations.plan.context import PlanContext
 from reconciler.operations.plan.documents import (
@@ -57,7 +58,9 @@ def compare_customer_documents(context: PlanContext, files: CustomerFiles) -> Do
     if errors:
         return DocumentComparison(documents, errors=errors)
     secrets = _check_secrets(context, files, documents)
-    changes = compare_documents(documents.wanted, documents.applied, secrets.changed)
+    changes = add_affected_people(
+        reader, record, documents, compare_documents(documents.wanted, documents.applied, secrets.changed)
+    )
     before = read_base_documents(context.comparison, files.id) if context.comparison else None
     if before is not None:
         changes = add_causes(changes, before, {key: each.document for key, each in documents.wanted.items()})
