@@ -37,7 +37,7 @@ def plan_if_unchanged(context: PlanContext, files: CustomerFiles) -> CustomerPla
         seen=PlanPrecondition(record.version, record.settings_digest, resolved.digest),
         documents=outline.numbers,
         roster_applies=choice is not RosterChoice.LAST,
-        diagnostics=(*resolved.warnings, *diagnostics),
+        diagnostics=(*files.diagnostics, *diagnostics),
     )
 
 

@@ -1,13 +1,17 @@
 """Read facts about all customers from the store at once, for plans that need them one by one."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import cached_property
 
 from reconciler import clock
 from reconciler.config.load import Outline
-from reconciler.model.ids import CustomerNumber
+from reconciler.model.ids import CustomerNumber, Moment
 from reconciler.model.kind import Kind
 from reconciler.store.read import CustomerRecord, KeyOwner, Reader, read_key_owners
+
+#: the time after which an LMS should have been switched over to its new secret
+LONGEST_SWITCH = timedelta(days=30)
 
 
 class StoreIndex:
@@ -42,6 +46,11 @@ class StoreIndex:
     def key_owners(self) -> Mapping[str, Sequence[KeyOwner]]:
         """Return the customers that use each consumer key, or for which it is reserved."""
         return read_key_owners(self._reader.connection, clock.get_current_moment())
+
+    @cached_property
+    def old_previous_secrets(self) -> Mapping[CustomerNumber, Sequence[tuple[str, Moment]]]:
+        """Return the (dotted path, moment when it was set) of previous secrets that are older than a switch takes."""
+        return self._reader.list_previous_secrets(clock.subtract_span(clock.get_current_moment(), LONGEST_SWITCH))
 
     @cached_property
     def _secrets(self) -> Mapping[CustomerNumber, Mapping[str, tuple[str | None, str]]]:

@@ -8,7 +8,7 @@ import orjson
 import polars as pl
 from sqlalchemy import func, select
 
-from reconciler.model.ids import CustomerId, CustomerNumber, RunId
+from reconciler.model.ids import CustomerId, CustomerNumber, Moment, RunId
 from reconciler.model.kind import Kind
 from reconciler.store.database.address import SqliteAddress
 from reconciler.store.database.connection import Connection, open_connection
@@ -271,6 +271,18 @@ class Reader:
             select(table.c.path, table.c.reference, table.c.hmac).where(table.c.customer_id == customer_number)
         )
         return {path: (reference, digest) for path, reference, digest in sorted(rows)}
+
+    def list_previous_secrets(self, set_before: Moment) -> dict[CustomerNumber, list[tuple[str, Moment]]]:
+        """Return the (dotted path, moment of the run that set it) of each LMS's previous secret set before a moment."""
+        found: dict[CustomerNumber, list[tuple[str, Moment]]] = {}
+        rows = self.connection.fetch_rows(
+            "SELECT s.customer_id, s.path, r.started_at FROM secrets s JOIN runs r ON r.id = s.changed_run"
+            " WHERE s.path LIKE 'lti.platforms.%.previous_secret' AND r.started_at < :moment ORDER BY 1, 2",
+            {"moment": set_before},
+        )
+        for customer, path, moment in rows:
+            found.setdefault(customer, []).append((path, moment))
+        return found
 
     def read_all_secrets(self) -> dict[CustomerNumber, dict[str, tuple[str | None, str]]]:
         """Return the secrets of every customer that has any, each as from `read_secrets`."""

@@ -1,9 +1,10 @@
 """First stage of a customer's plan: its files, and the store's record of the same customer."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.config.load import ResolvedCustomer
-from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.diagnostic import Diagnostic, build_warning
 from reconciler.model.ids import CustomerId
 from reconciler.operations.plan.context import PlanContext
 from reconciler.store.read import CustomerRecord
@@ -41,4 +42,23 @@ def find_customer_files(context: PlanContext, customer: CustomerId) -> CustomerF
         return CustomerFiles(customer, None, record, former_id)
     renames = context.renames.list_diagnostics(customer, resolved.span)
     errors = renames if any(each.is_error for each in renames) else ()
-    return CustomerFiles(customer, resolved, record, former_id, (*resolved.warnings, *renames), errors)
+    old = _warn_old_previous_secrets(context, resolved, record)
+    return CustomerFiles(customer, resolved, record, former_id, (*resolved.warnings, *renames, *old), errors)
+
+
+def _warn_old_previous_secrets(
+    context: PlanContext, resolved: ResolvedCustomer, record: CustomerRecord | None
+) -> Iterator[Diagnostic]:
+    """Yield a warning for each previous secret that an LMS may still sign with long after the switch to a new one."""
+    platforms = resolved.customer.lti.platforms if resolved.customer.lti and record else ()
+    kept = {f"lti.platforms.{each.id}.previous_secret": each.id for each in platforms if each.previous_secret}
+    if not kept or record is None:
+        return
+    for path, moment in context.store_index.old_previous_secrets.get(record.id, ()):
+        if path in kept:
+            yield build_warning(
+                "old-previous-secret",
+                f"the previous secret of {kept[path]} has been accepted since {moment[:10]}, for more than 30 days",
+                resolved.documents[0].origins.get(f"{path}.secret", resolved.span),
+                "Remove previous_secret: whoever has the old secret can still launch as anybody.",
+            )
