@@ -59,6 +59,9 @@ COMMANDS: dict[str, LazyCommand] = {
         "reconciler.cli.commands.people.explain:explain",
         "Explain why a person, class or org is as it is, and what the next plan would do.",
     ),
+    "invite": LazyCommand(
+        "reconciler.cli.commands.people.invite:invite", "Create a new invitation link for an administrator."
+    ),
     "purge": LazyCommand(
         "reconciler.cli.commands.people.purge:purge", "Permanently delete data that is past its retention period."
     ),

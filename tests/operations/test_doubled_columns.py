@@ -30,6 +30,12 @@ def springfield(project: Project) -> Project:
     [
         ("UPDATE customers SET status = 'deactivated'", "customer", "status", ("deactivated", "active")),
         ("UPDATE customers SET name = 'Other'", "customer", "name", ("Other", "Springfield District")),
+        (
+            "UPDATE customers SET document = replace(document, 'Springfield District', 'Other')",
+            "customer",
+            "name",
+            ("Other", "Springfield District"),
+        ),
         ("UPDATE communities SET name = 'South'", "community", "name", ("South", "North")),
         ("UPDATE lessons SET title = 'Bones' WHERE slug = 'cells'", "lesson", "title", ("Bones", "Cells")),
         ("UPDATE lessons SET title = 'Bones' WHERE slug = 'cells-2'", "lesson", "title", ("Bones", "Cells")),
@@ -48,3 +54,4 @@ def test_188_column_written_by_hand_is_drift_and_is_reverted(
     assert springfield.plan().code == 0
     table = {"customer": "customers", "community": "communities", "lesson": "lessons"}[kind]
     assert (values[0],) not in springfield.ask(f"SELECT {path} FROM {table}")
+    assert not any(values[0] in text for (text,) in springfield.ask(f"SELECT document FROM {table}"))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from reconciler.cli.invitations import InvitationFiles
+from reconciler.model.diagnostic import Refusal, build_error
 from tests.support.customers.project import Project
 
 ADA = "given_name: Ada, family_name: Byron, email: ada@springfield.example, username: ada, role: admin"
@@ -82,26 +86,112 @@ def test_invitations_never_overwrite_an_existing_file(project: Project) -> None:
     assert not (project.folder / "nowhere").exists()
 
 
-def test_unwritable_invitations_are_reported_as_lost(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of one customer: what becomes of the other is told all the same."""
+@pytest.mark.parametrize("failing", ["open", "fsync"])
+def test_176_customer_is_not_applied_if_its_invitations_cannot_be_written(
+    project: Project, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """The other customer is applied all the same."""
     for name in ("shelbyville", "springfield"):
         project.customer(name, org=None)
-    opened = os.open
+    opened, synced = os.open, os.fsync
 
-    def full(path: str | Path, flags: int, mode: int = 0o777) -> int:
+    def open_on_full_disk(path: str | Path, flags: int, mode: int = 0o777) -> int:
         if Path(path).name.startswith("invitations-shelbyville"):
             raise OSError(28, "No space left on device", str(path))
         return opened(path, flags, mode)
 
-    monkeypatch.setattr(os, "open", full)
-    applied = project.apply()
-    assert applied.code == 1
-    assert "shelbyville: applied (run 1)" in applied.out
-    assert "invitation links of 1 new administrator could not be written: No space left on device" in applied.err
-    assert "To create new links" in applied.err
-    assert "springfield: applied (run 2)" in applied.out
-    assert "/invitation/" in (project.folder / "invitations-springfield-run-2.txt").read_text()
+    def sync_on_full_disk(file: int) -> None:
+        if Path(os.readlink(f"/proc/self/fd/{file}")).name.startswith("invitations-shelbyville"):
+            raise OSError(28, "No space left on device")
+        synced(file)
+
+    with monkeypatch.context() as full:
+        full.setattr(os, failing, open_on_full_disk if failing == "open" else sync_on_full_disk)
+        applied = project.apply()
+    assert applied.code == 5
+    assert "shelbyville: failed; nothing was changed" in applied.out
+    assert "links of shelbyville cannot be written to this folder: No space left on device" in applied.err
+    assert "springfield: applied" in applied.out
+    assert project.ask("SELECT slug FROM customers") == [("springfield",)]
+    [written] = project.folder.glob("invitations-*")
+    assert "/invitation/" in written.read_text()
     assert "/invitation/" not in applied.out + applied.err
+
+    assert "shelbyville: applied" in project.run("apply", "--yes", "shelbyville").out
+
+
+def test_176_file_of_a_run_that_was_not_written_is_deleted(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.customer(org=None)
+    written: list[Path] = []
+
+    def fail_after_writing(files: InvitationFiles, customer: str, run: int, invitations: Any) -> None:
+        write(files, customer, run, invitations)
+        written.extend(files.paths.values())
+        raise Refusal([build_error("busy", "the store is busy")])
+
+    write = InvitationFiles.write
+    monkeypatch.setattr(InvitationFiles, "write", fail_after_writing)
+    assert project.apply().code == 1
+    assert len(written) == 1
+    assert list(project.folder.glob("invitations-*")) == []
+    assert project.ask("SELECT slug FROM customers") == []
+
+
+def test_176_plan_says_how_many_invitations_are_made(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def announced() -> list[str]:
+        plan = project.plan()
+        return [each["message"] for each in plan.json["customers"][0]["diagnostics"] if each["code"] == "invitations"]
+
+    project.customer(org=None)
+    replaced(project, f"  - {{{ADA}}}\n", f"  - {{{ADA}}}\n  - {{{ZED}}}\n")
+    assert announced() == ["apply makes 2 invitation links for administrators without a password"]
+    assert project.apply().code == 0
+    replaced(project, f"  - {{{ZED}}}\n", "")
+    assert announced() == []
+    assert project.apply().code == 0
+    replaced(project, f"  - {{{ADA}}}\n", f"  - {{{ADA}}}\n  - {{{ZED}}}\n")
+    assert announced() == ["apply makes 1 invitation link for an administrator without a password"]
+    assert project.apply().code == 0
+    monkeypatch.setenv(VARIABLE, "first password of eve")
+    eve = ZED.replace("zed", "eve")
+    replaced(project, f"  - {{{ZED}}}\n", f"  - {{{ZED}}}\n  - {{{eve}{PASSWORD}}}\n")
+    assert announced() == []
+
+
+def test_177_invite_makes_a_new_link_and_ends_earlier_ones(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.customer(org=None)
+    assert project.apply().code == 0
+    [first] = project.folder.glob("invitations-*")
+    made = project.run("invite", "springfield", "ada")
+    assert (made.code, made.out) == (0, "invitation link: invitations-springfield.txt (the only copy)\n")
+    file = project.folder / "invitations-springfield.txt"
+    assert file.stat().st_mode & 0o777 == 0o600
+    username, _, link = file.read_text().strip().partition(": ")
+    token = link.rpartition("/")[2]
+    assert username == "ada"
+    assert token not in first.read_text()
+    assert project.ask("SELECT token_hash FROM invitations") == [(hashlib.sha256(token.encode()).hexdigest(),)]
+    assert project.plan().code == 0
+
+    monkeypatch.setattr(os, "fsync", lambda file: os.read(-1, 1))
+    refused = project.run("invite", "springfield", "ada")
+    assert (refused.code, "[invitations-unwritable]" in refused.err) == (1, True)
+    assert project.ask("SELECT count(*) FROM invitations WHERE used_at IS NULL") == [(1,)]
+    assert sorted(each.name for each in project.folder.glob("invitations-*")) == sorted([first.name, file.name])
+
+
+@pytest.mark.parametrize(
+    ("customer", "username", "code"),
+    [("shelbyville", "ada", 64), ("springfield", "nobody.here", 1), ("springfield", "ADA", 1)],
+)
+def test_177_invite_refuses_who_is_no_administrator(project: Project, customer: str, username: str, code: int) -> None:
+    project.customer(org=None)
+    assert project.apply().code == 0
+    refused = project.run("invite", customer, username)
+    assert refused.code == code
+    assert ("unknown-customer" if code == 64 else "unknown-administrator") in refused.err
+    assert username not in refused.err
+    assert project.ask("SELECT count(*) FROM invitations") == [(1,)]
 
 
 def test_lost_invitations_can_be_made_again_as_described(project: Project) -> None:

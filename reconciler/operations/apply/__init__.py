@@ -2,7 +2,10 @@
 
 from reconciler.operations.apply.apply import ApplyOutcome as ApplyOutcome
 from reconciler.operations.apply.apply import CustomerApplyResult as CustomerApplyResult
+from reconciler.operations.apply.apply import Invitation as Invitation
 from reconciler.operations.apply.apply import apply_plan as apply_plan
+from reconciler.operations.apply.apply import build_invitation as build_invitation
+from reconciler.operations.apply.apply import refuse_unwritable_invitations as refuse_unwritable_invitations
 from reconciler.operations.apply.expectation import ReviewVerdict as ReviewVerdict
 from reconciler.operations.apply.expectation import compare_with_plan as compare_with_plan
 from reconciler.operations.apply.expectation import compare_with_plan_id as compare_with_plan_id

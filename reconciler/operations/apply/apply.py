@@ -1,9 +1,11 @@
 """Apply a plan customer by customer: one that fails, is stale or is held does not stop the others."""
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TypeAlias
 
 from pydantic import SecretStr
 
@@ -61,7 +63,7 @@ def _describe_lost_answer(customer: CustomerPlan, run: RunId) -> Diagnostic:
     return build_warning(
         "answer-lost",
         f"{customer.id}: the connection was lost while run {run} was written, but the run is complete",
-        hint="Set the passwords of new administrators another way: their invitation links are lost.",
+        hint=f"If invitation links are missing, make new ones: reconciler invite {customer.id} USERNAME",
     )
 
 
@@ -86,6 +88,33 @@ class Invitation:
     link: str
 
 
+HandOver: TypeAlias = Callable[[CustomerId, RunId, Sequence[Invitation]], object]
+
+
+def build_invitation(workspace: Workspace, username: str, path: str) -> Invitation:
+    """Return an invitation with the full URL of its page."""
+    return Invitation(username, f"{workspace.public_url.rstrip('/')}{path}")
+
+
+@contextmanager
+def refuse_unwritable_invitations(customer: CustomerId) -> Iterator[None]:
+    """Turn an OSError into a Refusal that names nobody, since it may end up in a log."""
+    try:
+        yield
+    except OSError as problem:
+        why = problem.strerror or "input/output error"
+        raise Refusal(
+            [
+                build_error(
+                    "invitations-unwritable",
+                    f"the invitation links of {customer} cannot be written to this folder: {why}; nothing was changed "
+                    f"for {customer}",
+                    hint="Run this again in a folder that you can write to, or on a terminal.",
+                )
+            ]
+        ) from problem
+
+
 @dataclass(frozen=True, slots=True)
 class CustomerApplyResult:
     id: CustomerId
@@ -103,16 +132,18 @@ def apply_plan(
     *,
     lock_timeout: float = 0.0,
     on_finished: Callable[[CustomerApplyResult], object] = lambda result: None,
+    hand_over: HandOver = lambda customer, run, invitations: None,
 ) -> tuple[CustomerApplyResult, ...]:
     """Apply the plan and return the results in its order.
 
-    approvals: ids of holds. on_finished: called with each result at once, so that an interrupt loses none. Raises
+    approvals: ids of holds. on_finished: called with each result at once, so that an interrupt loses none. hand_over:
+    called with the links before a customer's run commits; if it raises OSError, that customer is not applied. Raises
     Refusal if the plan is for another store or was changed, or an approval names a customer outside the plan."""
     refuse_other_store(plan.store, workspace.store)
     _refuse_altered_plan(plan)
     approvals_by_customer = _group_approvals(plan, approvals)
     provenance = _Provenance(
-        find_actor(), None if workspace.uses_applied_config else find_git_commit(workspace.directory)
+        find_actor(), None if workspace.uses_applied_config else find_git_commit(workspace.directory), hand_over
     )
     results = []
     with workspace.store.keep_open():
@@ -141,6 +172,7 @@ class _Provenance:
     actor: str
     #: of the files; None outside git
     git_commit: str | None
+    hand_over: HandOver
 
 
 def _apply_one(
@@ -211,6 +243,15 @@ def _apply_if_current(
         secrets, missing = (_collect_secrets if plan.undoes is None else collect_undo_secrets)(workspace, customer)
         if missing:
             return CustomerApplyResult(customer.id, ApplyOutcome.FAILED, diagnostics=missing)
+
+    def hand_over(run: RunId, paths: Sequence[tuple[str, str]]) -> None:
+        if not paths:
+            return
+        with refuse_unwritable_invitations(customer.id):
+            provenance.hand_over(
+                customer.id, run, tuple(build_invitation(workspace, username, path) for username, path in paths)
+            )
+
     effects = digest_effects(customer, workspace.store.key.effect_key)
     result = apply_customer(
         workspace.store,
@@ -224,14 +265,13 @@ def _apply_if_current(
             undoes=plan.undoes,
             inputs=_digest_inputs(workspace, customer) if plan.undoes is None else None,
             effects=pack_digests(effects if approved else drop_held_digests(effects)),
+            hand_over=hand_over,
         ),
         lock_timeout,
     )
     held = customer.hold is not None and not approved
     outcome = ApplyOutcome.HELD if held else ApplyOutcome.APPLIED if result.run is not None else ApplyOutcome.UNCHANGED
-    invitations = tuple(
-        Invitation(username, f"{workspace.public_url.rstrip('/')}{path}") for username, path in result.invitations
-    )
+    invitations = tuple(build_invitation(workspace, username, path) for username, path in result.invitations)
     return CustomerApplyResult(customer.id, outcome, result.run, result.run is not None, invitations=invitations)
 
 

@@ -313,8 +313,7 @@ class Reader:
 def _build_document_record(
     kind: Kind, slug: str, label: str, text: str, tombstoned: bool, row_id: int, written: str | None
 ) -> DocumentRecord:
-    stored = parse_stored_document(text)
-    document = apply_columns(stored, {"title" if kind is Kind.LESSON else "name": label})
-    altered = text != written or document != (stored or {})
+    document = apply_columns(text, written, {"title" if kind is Kind.LESSON else "name": label})
+    altered = text != written or document != (parse_stored_document(text) or {})
     last_written = parse_stored_document(written) if altered and written is not None else None
     return DocumentRecord(kind, slug, label, document, tombstoned, row_id, altered, last_written)

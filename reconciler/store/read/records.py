@@ -11,15 +11,19 @@ from reconciler.model.kind import Kind
 from reconciler.store.json_text import parse_stored_document
 
 
-def apply_columns(document: Mapping[str, object] | None, columns: Mapping[str, str]) -> Mapping[str, object]:
-    """Return a stored document with the values of the columns that repeat some of it.
+def apply_columns(text: str, written: str | None, columns: Mapping[str, str]) -> Mapping[str, object]:
+    """Return a stored document with the values of the columns that repeat some of it; an unreadable one is empty.
 
-    The two differ only after a write outside reconciler. What people meet is the column, so a plan has to see it. An
-    unreadable document is an empty one."""
-    if document is None:
-        return {}
+    Document and column differ only after a write outside reconciler, which a plan has to see whichever of them it
+    changed: if the document still has the value that its run wrote, the column was changed. written: the document as a
+    run wrote it; None if unknown."""
+    document = parse_stored_document(text) or {}
     differing = {key: value for key, value in columns.items() if document.get(key, value) != value}
-    return {**document, **differing} if differing else document
+    if not differing or written is None:
+        return document
+    earlier = parse_stored_document(written) or {}
+    changed = {key: value for key, value in differing.items() if document[key] == earlier.get(key)}
+    return {**document, **changed}
 
 
 # No slots, so that the document is parsed only if it is needed.
@@ -48,12 +52,12 @@ class CustomerRecord:
     def document(self) -> Mapping[str, object]:
         """Return the parsed document with the values of columns that repeat its own, or an empty one if a write outside
         reconciler made it invalid."""
-        return apply_columns(parse_stored_document(self.text), {"name": self.name, "status": self.status})
+        return apply_columns(self.text, self.written_text, {"name": self.name, "status": self.status})
 
     @property
     def altered(self) -> bool:
         """Return True if the row differs from the one its run wrote, or if the latter is unknown."""
-        return self.text != self.written_text or self.document != parse_stored_document(self.text)
+        return self.text != self.written_text or self.document != (parse_stored_document(self.text) or {})
 
     @cached_property
     def written(self) -> Mapping[str, object] | None:

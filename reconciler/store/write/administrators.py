@@ -4,10 +4,7 @@ Their identity is the issuer `SLUG/config` and their username. A password is use
 administrator without one gets an invitation.
 """
 
-import hashlib
-import secrets as randomness
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -15,14 +12,13 @@ from argon2 import PasswordHasher
 from pydantic import SecretStr
 
 from reconciler.model.change import Action
-from reconciler.model.moment import format_moment
 from reconciler.model.role import ROLE_NAMES, Role
 from reconciler.model.roster import AccountManager, AccountStatus
+from reconciler.store.read.administrators import read_administrators
+from reconciler.store.write.invitations import create_invitation
 from reconciler.store.write.people import ensure_issuer
 from reconciler.store.write.rows import ACCOUNTS, WriteContext, stage_journaled_rows
 
-INVITATION_LIFETIME = timedelta(days=14)
-TOKEN_BYTES = 32
 ROLES = {names.yaml: role for role, names in ROLE_NAMES.items() if names.yaml}
 PERSON_FIELDS = ("given_name", "family_name", "email")
 
@@ -39,28 +35,21 @@ def save_administrators(
     """
     wanted: Mapping[str, Mapping[str, Any]] = document.get("administrators") or {}
     issuer = ensure_issuer(context, "config", "config")
-    known = {
-        subject: (account, tombstoned is not None, password is not None)
-        for subject, account, tombstoned, password in context.connection.fetch_rows(
-            "SELECT i.subject, a.id, a.tombstoned_at, a.password_hash FROM identities i JOIN accounts a"
-            " ON a.id = i.account_id WHERE i.issuer_id = :issuer",
-            {"issuer": issuer},
-        )
-    }
+    known = read_administrators(context.connection, context.customer_number)
     invited = []
     for username, person in sorted(wanted.items()):
         if username in known:
-            account, tombstoned, may_sign_in = known[username]
-            _update_administrator(context, account, username, person, tombstoned)
-            if not tombstoned:
+            account, may_sign_in = known[username].id, known[username].has_password
+            _update_administrator(context, account, username, person, known[username].tombstoned)
+            if not known[username].tombstoned:
                 continue
         else:
             password = passwords.get(f"administrators.{username}.password")
             account = _create_administrator(context, issuer, username, person, password)
             may_sign_in = password is not None
         if not may_sign_in:
-            invited.append((username, _create_invitation(context, account)))
-    leaving = [account for name, (account, tombstoned, _) in known.items() if name not in wanted and not tombstoned]
+            invited.append((username, create_invitation(context.connection, account, context.now)))
+    leaving = [account.id for name, account in known.items() if name not in wanted and not account.tombstoned]
     _remove_administrators(context, leaving)
     return tuple(invited)
 
@@ -154,19 +143,3 @@ def _build_change_rows(accounts: list[int], action: Action) -> pl.DataFrame:
         {"live_id": accounts, "action": [action.value] * len(accounts)},
         schema={"live_id": pl.Int64, "action": pl.String},
     )
-
-
-def _create_invitation(context: WriteContext, account: int) -> str:
-    token = randomness.token_urlsafe(TOKEN_BYTES)
-    expires = datetime.fromisoformat(context.now).astimezone(UTC) + INVITATION_LIFETIME
-    context.connection.execute(
-        "INSERT INTO invitations (account_id, token_hash, created_at, expires_at)"
-        " VALUES (:account, :token_hash, :now, :expires)",
-        {
-            **context.facts,
-            "account": account,
-            "token_hash": hashlib.sha256(token.encode()).hexdigest(),
-            "expires": format_moment(expires),
-        },
-    )
-    return f"/invitation/{token}"

@@ -1,6 +1,6 @@
 """Apply one customer's plan under the customer's lock, in one transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -62,6 +62,8 @@ class ApplyJob:
     inputs: str | None = None
     #: Digests of the effects that are carried out, 8 bytes each.
     effects: bytes = b""
+    #: Called with the invitations, maybe none, before the transaction commits; if it raises, nothing is written.
+    hand_over: Callable[[RunId, tuple[Invitation, ...]], object] = lambda run, invitations: None
 
     @cached_property
     def document_changes(self) -> tuple[Change, ...]:
@@ -151,6 +153,8 @@ def _apply_customer_plan(connection: Connection, store: Store, job: ApplyJob) ->
             "UPDATE customers SET last_run = :run WHERE id = :customer", {"run": run, "customer": customer}
         )
         _record_apply(connection, store, job, run, customer, started)
+        # Last before the commit: if the links cannot be handed over, nothing is written.
+        job.hand_over(run, invitations)
     return ApplyResult(run, invitations)
 
 

@@ -1,6 +1,5 @@
 """`apply`: show a plan, ask, and apply exactly that plan."""
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -19,6 +18,7 @@ from reconciler.cli.commands.changes.plan import (
     zip_option,
 )
 from reconciler.cli.exit_code import ExitCode, select_worst_exit_code
+from reconciler.cli.invitations import InvitationFiles, format_invitations
 from reconciler.cli.options import (
     ApplyOptions,
     add_apply_options,
@@ -30,13 +30,14 @@ from reconciler.cli.output import ReportOptions, show_plan
 from reconciler.cli.saved_plan import parse_saved_plan
 from reconciler.config.comparison import BaseComparison
 from reconciler.model.change import Action
-from reconciler.model.ids import CustomerId, PlanId
+from reconciler.model.ids import CustomerId, PlanId, RunId
 from reconciler.model.kind import DECLARED_KINDS
 from reconciler.model.plan import CATALOG, CustomerPlan, Hold, Outcome, Plan
 from reconciler.operations import interruption
 from reconciler.operations.apply import (
     ApplyOutcome,
     CustomerApplyResult,
+    Invitation,
     ReviewVerdict,
     apply_plan,
     compare_with_plan,
@@ -177,48 +178,6 @@ def _describe_effects(plan: Plan) -> str:
     return f"{parts} ({held:,} held)" if held else parts
 
 
-# Hand over invitations: on a terminal, or else in a file that only its owner can read.
-
-
-def format_invitations(result: CustomerApplyResult) -> list[str]:
-    """Return the lines for a terminal."""
-    lines = [f"    {each.username}: {each.link}" for each in result.invitations]
-    return ["invitation links, shown only once and valid for 14 days:", *lines] if lines else []
-
-
-def write_invitations(result: CustomerApplyResult) -> Path | None:
-    """Write the links to a new file of mode 0600 in the current folder; None if there are none. Raises OSError."""
-    if not result.invitations:
-        return None
-    path, descriptor = _create_unique_file(f"invitations-{result.id}-run-{result.run}")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.writelines(f"{each.username}: {each.link}\n" for each in result.invitations)
-    return path
-
-
-def describe_lost_invitations(result: CustomerApplyResult, problem: OSError) -> str:
-    """Return the error for links that could not be written. It names nobody, since it may end up in a log."""
-    number = len(result.invitations)
-    whose = "1 new administrator" if number == 1 else f"{number} new administrators"
-    return (
-        f"error: {result.id} was applied, but the invitation links of {whose} could not be written: "
-        f"{problem.strerror or 'input/output error'} [invitations-lost]\n"
-        "    There is no other copy. To create new links, remove these people from `administrators`, apply, add them\n"
-        "    again and apply again, from a folder that can be written."
-    )
-
-
-def _create_unique_file(stem: str) -> tuple[Path, int]:
-    """Create a file under the first free name; never overwrite one."""
-    number = 1
-    while True:
-        path = Path(f"{stem}.txt" if number == 1 else f"{stem}-{number}.txt")
-        try:
-            return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            number += 1
-
-
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[PLANFILE | HOLD | CUSTOMER...]")
 @add_location_options
@@ -294,12 +253,24 @@ def _open_apply_workspace(location: Location, base: str | None) -> Workspace:
 def execute_plan(workspace: Workspace, plan: Plan, options: ApplyOptions, command: str) -> ExitCode:
     """Apply the plan and print the outcome of every customer. command: the command that applies this plan again."""
     results: list[CustomerApplyResult] = []
+    files = InvitationFiles()
     try:
-        apply_plan(workspace, plan, options.approve, lock_timeout=options.lock_timeout, on_finished=results.append)
+        apply_plan(
+            workspace,
+            plan,
+            options.approve,
+            lock_timeout=options.lock_timeout,
+            on_finished=results.append,
+            hand_over=_skip_invitations if sys.stdout.isatty() else files.write,
+        )
     finally:
-        # Even if an exception stops the apply, print which customers were applied and hand over their invitations.
-        handed_over = _print_results(results, plan.customers, command)
-    return select_worst_exit_code([_determine_exit_code(results), ExitCode.DONE if handed_over else ExitCode.ERROR])
+        # Even if an exception stops the apply, print which customers were applied, and their invitations.
+        _print_results(results, plan.customers, command, files)
+    return _determine_exit_code(results)
+
+
+def _skip_invitations(customer: CustomerId, run: RunId, invitations: Sequence[Invitation]) -> None:
+    """Write no file: a terminal shows the links after the commit."""
 
 
 def confirm_apply() -> ExitCode | None:
@@ -336,27 +307,33 @@ def _determine_unchanged_exit_code(plan: Plan) -> ExitCode:
     )
 
 
-def _print_results(results: Iterable[CustomerApplyResult], plans: Iterable[CustomerPlan], command: str) -> bool:
-    """Print every outcome; return False if an invitation could not be handed over.
-
-    Invitation files are written before anything is printed, because the reader of the output may close it."""
+def _print_results(
+    results: Iterable[CustomerApplyResult], plans: Iterable[CustomerPlan], command: str, files: InvitationFiles
+) -> None:
+    """Print every outcome with its invitation links, and delete the files of runs that were not written."""
     by_id = {plan.id: plan for plan in plans}
     finished = list(results)
-    terminal = sys.stdout.isatty()
-    files = {} if terminal else {result.id: _try_write_invitations(result) for result in finished}
+    for result in finished:
+        if result.run is None and not _may_have_written(result):
+            files.discard(result.id)
     for result in finished:
         for line in _describe_outcome(result, by_id[result.id].hold, command):
             click.echo(line)
         for diagnostic in result.diagnostics:
             click.echo(str(diagnostic), err=True)
-        for line in format_invitations(result) if terminal else ():
+        if result.id in files.paths:
+            click.echo(f"    invitation links for new administrators: {files.paths[result.id]} (the only copy)")
+        for line in format_invitations(result.invitations) if sys.stdout.isatty() else ():
             click.echo(line)
-        file = files.get(result.id)
-        if isinstance(file, Path):
-            click.echo(f"    invitation links for new administrators: {file} (the only copy)")
-        elif file is not None:
-            click.echo(describe_lost_invitations(result, file), err=True)
-    return not any(isinstance(file, OSError) for file in files.values())
+    for customer in sorted(files.paths.keys() - {result.id for result in finished}):
+        click.echo(
+            f"{customer}: unknown if it was applied; if so, its invitation links are in {files.paths[customer]}",
+            err=True,
+        )
+
+
+def _may_have_written(result: CustomerApplyResult) -> bool:
+    return any(diagnostic.code in (UNEXPECTED_CODE, ANSWER_LOST) for diagnostic in result.diagnostics)
 
 
 def _describe_outcome(result: CustomerApplyResult, hold: Hold | None, command: str) -> list[str]:
@@ -371,18 +348,10 @@ def _describe_outcome(result: CustomerApplyResult, hold: Hold | None, command: s
         return [f"{name}: HELD {hold.id}; {rest}", f"    To approve:  {command} --approve {hold.id}"]
     if result.outcome is ApplyOutcome.UNFIT:
         return [f"{name}: not applied because the approval does not match the current hold; nothing was changed"]
-    if any(diagnostic.code in (UNEXPECTED_CODE, ANSWER_LOST) for diagnostic in result.diagnostics):
+    if _may_have_written(result):
         # It is unknown whether anything was written.
         return [f"{name}: {result.outcome}"]
     return [f"{name}: {result.outcome}; nothing was changed"]
-
-
-def _try_write_invitations(result: CustomerApplyResult) -> Path | OSError | None:
-    """Return the file with the links, the error that prevented it, or None without links."""
-    try:
-        return write_invitations(result)
-    except OSError as problem:
-        return problem
 
 
 def _determine_exit_code(results: Sequence[CustomerApplyResult]) -> ExitCode:

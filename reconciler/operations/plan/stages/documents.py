@@ -1,11 +1,11 @@
 """Second stage of a customer's plan: compare its documents with those that were applied, and check its secrets."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.config.load import ResolvedCustomer
 from reconciler.model.change import Change
-from reconciler.model.diagnostic import Diagnostic, build_error
+from reconciler.model.diagnostic import Diagnostic, build_error, build_info
 from reconciler.model.ids import CustomerNumber
 from reconciler.model.kind import Kind
 from reconciler.model.settings import DocumentsByKey
@@ -24,7 +24,7 @@ from reconciler.operations.plan.stages.files import CustomerFiles
 from reconciler.operations.plan.store_index import StoreIndex
 from reconciler.planning.attribution import add_causes
 from reconciler.planning.documents import compare_documents
-from reconciler.store.read import CustomerRecord, Reader, read_users
+from reconciler.store.read import CustomerRecord, Reader, count_invitations, read_administrators, read_users
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ def compare_customer_documents(context: PlanContext, files: CustomerFiles) -> Do
     if before is not None:
         changes = add_causes(changes, before, {key: each.document for key, each in documents.wanted.items()})
     diagnostics = [*documents.diagnostics, *secrets.warnings]
+    diagnostics += _announce_invitations(context, files, documents, changes)
     if files.resolved and files.former_id:
         wanted = documents.wanted[Kind.CUSTOMER, files.id]
         diagnostics += describe_renamed_secrets(
@@ -129,6 +130,28 @@ def _check_secrets(context: PlanContext, files: CustomerFiles, documents: Custom
     )
     origins = documents.wanted[Kind.CUSTOMER, files.id].origins
     return _CheckedSecrets(states.changed, states.missing.keys(), states.build_warnings(files.id, origins))
+
+
+def _announce_invitations(
+    context: PlanContext, files: CustomerFiles, documents: CustomerDocuments, changes: Iterable[Change]
+) -> Iterator[Diagnostic]:
+    """Yield how many invitation links an apply makes, so that somebody is there to hand them over."""
+    wanted = documents.wanted.get((Kind.CUSTOMER, files.id))
+    if wanted is None or not any(change.kind is Kind.CUSTOMER for change in changes):
+        return
+    administrators = wanted.document.get("administrators")
+    accounts = read_administrators(context.reader.connection, files.record.id) if files.record else {}
+    number = count_invitations(administrators, accounts) if isinstance(administrators, Mapping) else 0
+    if number:
+        links = (
+            "1 invitation link for an administrator" if number == 1 else f"{number} invitation links for administrators"
+        )
+        yield build_info(
+            "invitations",
+            f"apply makes {links} without a password",
+            wanted.origins.get("administrators", wanted.span),
+            "Run apply on a terminal, or in a folder that you can write to and that is kept.",
+        )
 
 
 def _count_people(reader: Reader, record: CustomerRecord) -> int:
