@@ -18,6 +18,7 @@ import click
 from reconciler import __version__
 from reconciler.cli.exit_code import EXIT_CODE_MEANINGS, ExitCode
 from reconciler.cli.log_output import LEVELS, write_log_to_stderr
+from reconciler.cli.streams import prepare_streams
 from reconciler.cli.suggestions import suggest_command, suggest_option
 from reconciler.model.diagnostic import ConfigurationRefusal, Refusal
 
@@ -157,6 +158,7 @@ def main() -> None:
             "error: standard output is closed; nothing was done\n    Redirect it to a file or to /dev/null.", err=True
         )
         sys.exit(ExitCode.ERROR)
+    prepare_streams()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -139,6 +139,25 @@ def test_no_page_scrolls_sideways(browser: Browser, tmp_path: Path, plan: Any, w
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+#: the cells whose text or label leaves their box, or lies over another cell of the row
+OVERLAPS = """() => [...document.querySelectorAll("td")].filter((cell) => cell.checkVisibility()).filter((cell) => {
+  const label = getComputedStyle(cell, "::before");
+  const box = cell.getBoundingClientRect();
+  const next = cell.nextElementSibling?.getBoundingClientRect();
+  return label.position === "absolute" || cell.scrollHeight > cell.clientHeight + 1
+    || cell.scrollWidth > cell.clientWidth + 1
+    || (next && next.height && next.top < box.bottom - 1 && next.left < box.right - 1);
+}).map((cell) => cell.textContent.slice(0, 60))"""
+
+
+@pytest.mark.parametrize("plan", [reviews.reviewed, reviews.folded, lambda: samples.plan(samples.updates())])
+@pytest.mark.parametrize("width", [320, 360, 900, 1280])
+def test_190_no_column_overlaps_another(browser: Browser, tmp_path: Path, plan: Any, width: int) -> None:
+    page, _, _ = opened(browser, tmp_path, plan(), viewport={"width": width, "height": 800})
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    assert page.evaluate(OVERLAPS) == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_stands_out(browser: Browser, tmp_path: Path, scheme: Any) -> None:
     plan = reviews.with_base(*reviews.reviewed().customers, samples.removals(), samples.refused())

@@ -78,6 +78,8 @@ def plan(
     """
     if out is not None and not out.name:
         raise click.UsageError("--out requires a file name")
+    if out is not None:
+        refuse_report_name(out, " ".join(["reconciler plan", *customers]))
     request = build_plan_request(customers, inputs)
     if inputs.base is None:
         workspace = open_workspace(location, absent=AbsentStore.IMAGINE)
@@ -160,6 +162,25 @@ def build_apply_command(request: PlanRequest, base: str | None, location: Locati
     if request.customers and base is None and request.roster is not RosterChoice.FRESH:
         words += ["--roster", RosterChoice.NONE.value]
     return " ".join([*words, *format_location_options(location)])
+
+
+#: endings of reports and documents, which a saved plan is not
+_REPORT_ENDINGS = {".html": "html", ".htm": "html", ".json": "json", ".md": "markdown", ".markdown": "markdown"}
+_DOCUMENT_ENDINGS = (".txt", ".pdf", ".csv", ".yaml", ".yml")
+
+
+def refuse_report_name(out: Path, command: str) -> None:
+    """Raise click.UsageError if the name of a plan file looks like that of a report.
+
+    command: prints the plan, without options."""
+    ending = out.suffix.lower()
+    if ending in _REPORT_ENDINGS:
+        raise click.UsageError(
+            f"--out saves the plan for apply, not a report; to write a report, run: {command} --format "
+            f"{_REPORT_ENDINGS[ending]} > {out}"
+        )
+    if ending in _DOCUMENT_ENDINGS:
+        raise click.UsageError(f"--out saves the plan for apply, not a report; choose a name such as {out.stem}.plan")
 
 
 def describe_saved_plan(out: Path) -> str:

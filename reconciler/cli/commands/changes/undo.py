@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.commands.changes.apply import confirm_apply, execute_plan, has_changes
-from reconciler.cli.commands.changes.plan import NOTHING_CHANGED, describe_saved_plan
+from reconciler.cli.commands.changes.plan import NOTHING_CHANGED, describe_saved_plan, refuse_report_name
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import ApplyOptions, add_apply_options, add_location_options, format_location_options
 from reconciler.cli.output import ReportOptions, add_report_options, show_plan
@@ -41,6 +41,8 @@ def undo(run: RunId, location: Location, options: ApplyOptions, out: Path | None
         raise click.UsageError("undo cannot ask without a terminal; pass --yes, or --out FILE to save the plan")
     if out is None and report.output_format == "json":
         raise click.UsageError("--format json requires --out FILE")
+    if out is not None:
+        refuse_report_name(out, f"reconciler undo {run} --out {run}.plan")
     workspace = open_workspace(location, absent=AbsentStore.REFUSE)
     plan = build_undo_plan(workspace, run)
     command = " ".join(["reconciler", "undo", str(run), *format_location_options(location)])
