@@ -13,7 +13,7 @@ from reconciler.model.ids import CustomerId, CustomerNumber, SourcedId
 from reconciler.model.kind import Kind
 from reconciler.operations.actor import find_actor
 from reconciler.operations.fetch.fetching import delete_fetch_checkpoints
-from reconciler.operations.purge import is_customer_declared
+from reconciler.operations.purge import list_declared_customers
 from reconciler.operations.workspace import Workspace, describe_unknown_customer
 from reconciler.store.read import CustomerRecord, Reader, read_users
 from reconciler.store.removal import (
@@ -138,7 +138,7 @@ def _is_id_wanted_by_another(workspace: Workspace, record: CustomerRecord, live:
 
 
 def _build_customer_erasure(workspace: Workspace, record: CustomerRecord, live: Set[CustomerId]) -> Erasure:
-    if is_customer_declared(workspace, record.slug) and not _is_id_wanted_by_another(workspace, record, live):
+    if record.slug in list_declared_customers(workspace) and not _is_id_wanted_by_another(workspace, record, live):
         raise Refusal(
             [
                 build_error(

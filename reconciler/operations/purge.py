@@ -17,7 +17,15 @@ from reconciler.operations.failure import UNEXPECTED_EXCEPTIONS, report_unexpect
 from reconciler.operations.fetch.fetching import delete_fetch_checkpoints
 from reconciler.operations.workspace import Workspace
 from reconciler.store.read import CustomerRecord
-from reconciler.store.removal import Certificate, PurgePreview, build_purge_preview, find_newest_moment, purge_customer
+from reconciler.store.removal import (
+    NOTHING_TO_PURGE,
+    Certificate,
+    PurgePreview,
+    build_purge_preview,
+    find_newest_moment,
+    list_purge_candidates,
+    purge_customer,
+)
 
 #: retention of customers without a roster, and of the catalog
 RETENTION: timedelta = OneRosterRostering.model_fields["retention"].default
@@ -89,25 +97,37 @@ def survey_purge(workspace: Workspace) -> PurgeSurvey:
     now = clock.get_current_moment()
     with workspace.store.open_reader() as reader:
         records: dict[CustomerId, CustomerRecord | None] = {CATALOG: None, **reader.read_customers()}
-    candidates, failures = [], []
+    candidates, failures, cuts = [], [], {}
     for slug, record in sorted(records.items()):
         try:
-            candidates.append(_find_candidate(workspace, slug, record, now))
+            cuts[slug] = clock.subtract_span(now, find_retention(record) if record is not None else RETENTION)
+        except Refusal as refusal:
+            failures.append(PurgeResult(slug, None, refusal.diagnostics))
+    declared = list_declared_customers(workspace)
+    concerned = list_purge_candidates(workspace.store, max(cuts.values()))
+    for slug, cut in cuts.items():
+        record = records[slug]
+        try:
+            is_concerned = record is None or record.id in concerned
+            candidates.append(
+                _find_candidate(workspace, slug, cut, now, is_declared=slug in declared, is_concerned=is_concerned)
+            )
         except Refusal as refusal:
             failures.append(PurgeResult(slug, None, refusal.diagnostics))
         except UNEXPECTED_EXCEPTIONS as problem:  # one customer's rows must not keep the others from being purged
             failures.append(PurgeResult(slug, None, (report_unexpected_error(slug, "purging", problem),)))
-    return PurgeSurvey(tuple(candidates), tuple(failures))
+    return PurgeSurvey(tuple(candidates), tuple(sorted(failures, key=lambda each: each.id)))
 
 
 def _find_candidate(
-    workspace: Workspace, slug: CustomerId, record: CustomerRecord | None, now: Moment
+    workspace: Workspace, slug: CustomerId, cut: Moment, now: Moment, *, is_declared: bool, is_concerned: bool
 ) -> PurgeCandidate:
-    retention = find_retention(record) if record is not None else RETENTION
-    cut = clock.subtract_span(now, retention)
-    declared = is_customer_declared(workspace, slug)
-    preview = build_purge_preview(workspace.store, slug, cut, is_configured=declared)
-    return PurgeCandidate(slug, retention, cut, declared, preview)
+    """is_concerned: False if nothing of the customer can be past its retention, so that none of it is read."""
+    retention = datetime.fromisoformat(now) - datetime.fromisoformat(cut)
+    preview = (
+        build_purge_preview(workspace.store, slug, cut, is_configured=is_declared) if is_concerned else NOTHING_TO_PURGE
+    )
+    return PurgeCandidate(slug, retention, cut, is_declared, preview)
 
 
 def purge_candidate(
@@ -156,8 +176,8 @@ def find_retention(record: CustomerRecord) -> timedelta:
     return rostering.retention if isinstance(rostering, OneRosterRostering) else RETENTION
 
 
-def is_customer_declared(workspace: Workspace, slug: CustomerId) -> bool:
-    """Return True if the files have the customer, valid or not, under this id or as a former id."""
+def list_declared_customers(workspace: Workspace) -> frozenset[CustomerId]:
+    """Return the ids of customers that the files have, valid or not, former ids included."""
     repository = workspace.repository
     former = {name for each in repository.customers.values() for name in each.previously}
-    return slug in repository.customers or slug in repository.invalid or slug in former
+    return frozenset({*repository.customers, *repository.invalid, *former})

@@ -13,8 +13,10 @@ from reconciler.store.removal.erasure import find_erasure_certificate as find_er
 from reconciler.store.removal.erasure import is_configured_administrator as is_configured_administrator
 from reconciler.store.removal.erasure import lift_erasure as lift_erasure
 from reconciler.store.removal.erasure import list_class_titles as list_class_titles
+from reconciler.store.removal.purge import NOTHING_TO_PURGE as NOTHING_TO_PURGE
 from reconciler.store.removal.purge import PurgePreview as PurgePreview
 from reconciler.store.removal.purge import build_purge_preview as build_purge_preview
 from reconciler.store.removal.purge import purge_customer as purge_customer
 from reconciler.store.removal.retention import find_newest_moment as find_newest_moment
+from reconciler.store.removal.retention import list_purge_candidates as list_purge_candidates
 from reconciler.store.removal.volatile import wipe_freed_pages as wipe_freed_pages

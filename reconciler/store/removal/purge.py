@@ -35,6 +35,9 @@ class PurgePreview:
     people: int = 0
 
 
+NOTHING_TO_PURGE = PurgePreview({}, {}, RetentionCounts())
+
+
 def build_purge_preview(store: Store, slug: CustomerId, cut: Moment, *, is_configured: bool) -> PurgePreview:
     """Return the rows that a purge of a customer would delete.
 

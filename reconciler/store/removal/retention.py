@@ -64,6 +64,31 @@ SELECT s.id FROM assignments s WHERE s.customer_id = :customer AND (
 """
 
 
+#: Customers of which a purge may have to delete or report something. Every part is a superset of what
+#: `find_expired_rows` and `build_purge_preview` look at.
+CANDIDATES_SQL = " UNION ".join(
+    [
+        "SELECT id FROM customers WHERE tombstoned_at IS NOT NULL",
+        *(
+            f"SELECT customer_id FROM {table} WHERE tombstoned_at IS NOT NULL AND customer_id IS NOT NULL"
+            for table in IMAGE_TABLES.values()
+        ),
+        "SELECT s.customer_id FROM assignments s WHERE s.tombstoned_at IS NOT NULL"
+        " OR NOT EXISTS (SELECT 1 FROM lessons l WHERE l.id = s.lesson_id)"
+        " OR s.class_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM classes c WHERE c.id = s.class_id)"
+        " OR s.account_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM accounts a WHERE a.id = s.account_id)",
+        "SELECT j.customer_id FROM journal j JOIN runs r ON r.id = j.run_id"
+        " WHERE j.customer_id IS NOT NULL AND r.finished_at < :cut",
+        *(
+            f"SELECT j.customer_id FROM journal j WHERE j.customer_id IS NOT NULL AND j.kind = '{kind.value}'"
+            f" AND NOT EXISTS (SELECT 1 FROM {table} t WHERE t.id = j.row_id)"
+            for kind, table in IMAGE_TABLES.items()
+        ),
+        "SELECT customer_id FROM held_plans",
+    ]
+)
+
+
 @dataclass(frozen=True, slots=True)
 class DeletionSpan:
     """A number of deleted rows, and the moments of the first and last deletion."""
@@ -103,6 +128,14 @@ def find_newest_moment(store: Store) -> Moment:
     with store.open_connection(volatile=True) as connection:
         moments.append(connection.fetch_scalar(NEWEST_VOLATILE_SQL))
     return max(Moment(moment) for moment in moments if moment is not None)
+
+
+def list_purge_candidates(store: Store, newest_cut: Moment) -> frozenset[CustomerNumber]:
+    """Return the customers of which a purge may have to delete or report something, by one statement for all.
+
+    newest_cut: the latest of all cuts, that of the shortest retention."""
+    with store.open_connection() as connection:
+        return frozenset(CustomerNumber(row[0]) for row in connection.fetch_rows(CANDIDATES_SQL, {"cut": newest_cut}))
 
 
 def find_expired_rows(
