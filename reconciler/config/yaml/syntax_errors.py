@@ -13,6 +13,8 @@ from reconciler.model.diagnostic import Diagnostic, Span, build_error
 _CONFLICT = re.compile(r"^(?:<{7}|>{7}|\|{7})(?: .*)?$", re.MULTILINE)
 #: a key and the start of its value, as far as one line shows it
 _KEY_LINE = re.compile(r"\s*(?:- +)*(?:\"[^\"]*\"|'[^']*'|[^\s#'\"{\[][^#]*?):(?:\s+(?P<value>[^#\s].*))?(?:\s.*)?$")
+#: the line breaks of YAML 1.1, which the parser counts
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _TEXT_AFTER_QUOTE = re.compile(r":\s+(?:'(?:[^']|'')*'|\"(?:[^\"\\]|\\.)*\")\s*[^\s#]")
 
 #: part of the parser's message or its context -> hint, with `{line}` for the line where the construct starts;
@@ -57,7 +59,7 @@ def describe_syntax_error(problem: MarkedYAMLError, text: str, file: str) -> Dia
     if mark is None:
         return build_error("yaml-syntax", str(problem.problem), Span(file))
     where = Span(file, mark.line + 1, mark.column + 1)
-    lines = text.split("\n")
+    lines = _LINE_BREAK.split(text)
     line = lines[mark.line] if mark.line < len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return build_error("tab-indentation", "a tab is used as indentation", where, "Indent with spaces.")
@@ -87,7 +89,7 @@ def _find_hint(
 
 def _describe_misplaced_colon(lines: list[str], number: int, column: int) -> str:
     """Return a hint for a key where the parser is still inside a value that began before."""
-    before = lines[number][:column]
+    before = lines[number][:column] if number < len(lines) else ""
     if re.search(r":\s", before) or re.search(r",\s", before):
         return "Quote text that contains a colon and a space."
     previous = next(

@@ -73,7 +73,7 @@ class Archive:
         self._source = ReadMeter(stream, MOST_DIRECTORY)
         self._zip = _open_zip(self._source, name)
         self._source.allowed = None
-        entries = [entry for entry in self._zip.infolist() if not entry.is_dir()]
+        entries = [entry for entry in self._zip.infolist() if not entry.filename.endswith("/")]
         problems = list(_find_directory_problems(entries, name)) or list(
             _find_layout_problems(entries, stream, self._zip.start_dir, name)
         )
