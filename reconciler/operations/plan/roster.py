@@ -123,8 +123,9 @@ def compare_roster(
             erased.snapshot, known.live, rules, rostering.client_partner_id, rostering.suffix, known_orgs
         )
     except Refusal:
-        # A gate says more of the cause.
-        _check_gates(snapshot, roster_settings, last, known)
+        if not snapshot.orgs.height or rostering.client_partner_id in snapshot.orgs["sourced_id"]:
+            # A gate says more of the cause; of the file of another customer it would only name consequences.
+            _check_gates(snapshot, roster_settings, last, known)
         raise
     gates = _check_gates(snapshot, roster_settings, last, known, wanted.desired.count_clashing())
     snapshot = erased.snapshot
