@@ -30,7 +30,7 @@ from reconciler.reports.plan.overview import CustomerReport, build_plan_overview
 from reconciler.reports.plan.people import Mask, PeopleVisibility
 from reconciler.reports.plan.remarks import format_limit_name, get_limit_sort_key
 from reconciler.reports.plan.rows import ChangeGroup
-from reconciler.reports.plan.tables import format_group_count, is_counted
+from reconciler.reports.plan.tables import format_group_count, format_held_share, is_counted
 from reconciler.reports.plan.terminal import clean_text
 from reconciler.reports.plan.wording import (
     ACTION_PHRASES,
@@ -109,6 +109,8 @@ class _HtmlRow:
     entry: ChangeEntry | None = None
     words: str = ""
     causes: str = ""
+    #: precedes HELD if only some of many changes are held
+    share: str = ""
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,8 @@ def _build_rows(each: CustomerReport, group: ChangeGroup, budget: _RowBudget) ->
     one, many = NOUNS[group.kind]
     if group.kind is Kind.ENROLLMENT or (is_counted(group) and not group.changes):
         words = format_group_count(each.customer, group)
-        return [_HtmlRow(each.name, group.action, group.kind, many, bool(group.held), words=words)], ""
+        share = format_held_share(group)
+        return [_HtmlRow(each.name, group.action, group.kind, many, bool(group.held), words=words, share=share)], ""
     shown = [build_change_entry(each.name, change) for change in group.changes[: budget.take_rows(group)]]
     rows = [
         _HtmlRow(each.name, group.action, group.kind, one, found.held, found, causes=_join_causes(found))

@@ -24,7 +24,7 @@ from reconciler.reports.plan.folding import Fold
 from reconciler.reports.plan.overview import CustomerReport, PlanOverview, build_plan_overview
 from reconciler.reports.plan.people import Mask, PeopleVisibility
 from reconciler.reports.plan.rows import ChangeGroup
-from reconciler.reports.plan.tables import format_group_count, is_counted
+from reconciler.reports.plan.tables import format_group_count, format_held_share, is_counted
 from reconciler.reports.plan.wording import NEW_STORE, NOUNS, format_count, format_kind_count, format_moment
 from reconciler.reports.plan.wording import format_value as in_words
 
@@ -300,11 +300,9 @@ class _CommentBuilder:
     def _iterate_removal_rows(self, each: CustomerReport, group: ChangeGroup) -> Iterator[_MarkdownRow]:
         one, many = NOUNS[group.kind]
         if is_counted(group):
-            held = group.held
-            words = format_group_count(each.customer, group)
-            yield _MarkdownRow(
-                (each.name,), partial(_load_macros().counted_row, self.causes, each.name, many, words, held)
-            )
+            words, share = format_group_count(each.customer, group), format_held_share(group)
+            make = partial(_load_macros().counted_row, self.causes, each.name, many, words, group.held, share)
+            yield _MarkdownRow((each.name,), make)
             return
         for change in group.changes:
             shown = entries.build_change_entry(each.name, change)

@@ -229,9 +229,7 @@ def _format_counted_lines(
     """Return one line for all rows of a kind and action, followed by the first of them unless they are removed."""
     mine = frame.filter(pl.col("action") == group.action.value)
     text = _format_count(mine, group)
-    held = ""
-    if group.held:
-        held = " · " + (_HELD if group.held == group.total else f"{group.held:,} of them {_HELD}")
+    held = " · " + f"{format_held_share(group)} {_HELD}".lstrip() if group.held else ""
     kind = pad_to_width(group.kind, columns.kind)
     text += _format_cause_counts(mine) if layout.causes else ""
     lines = [f"{_format_mark(MARKS[group.action], layout.paint)} {kind}{_GAP}{text}{layout.paint.format_held(held)}"]
@@ -245,6 +243,11 @@ def _format_counted_lines(
         else:
             lines.append(f"{columns.beneath}first: {words}")
     return lines
+
+
+def format_held_share(group: ChangeGroup) -> str:
+    """Return `14 of them` to precede HELD, or nothing if all or none of a group are held."""
+    return f"{group.held:,} of them" if 0 < group.held < group.total else ""
 
 
 def format_group_count(customer: CustomerPlan, group: ChangeGroup) -> str:
