@@ -46,7 +46,7 @@ def render_all(plan: Plan) -> dict[str, str]:
     }
     written = {name: render(plan, PeopleVisibility.MASKED, samples.mask) for name, render in renderers.items()}
     for name in ("markdown", "html"):
-        written[name] = re.sub(r"<[^>]+>|[*`]", "", written[name])
+        written[name] = re.sub(r"<title>.*?</title>|<[^>]+>|[*`]", "", written[name], flags=re.DOTALL)
     return written
 
 
