@@ -457,4 +457,4 @@ def test_customer_rejected_by_its_server_plans_only_without_roster(
 
     (customer,) = project.plan("springfield", "--roster", "none").json["customers"]
     assert customer["outcome"] == "changes"
-    assert {"secret-not-set"} == {each["code"] for each in customer["diagnostics"]}
+    assert {"invitations", "secret-not-set"} == {each["code"] for each in customer["diagnostics"]}
