@@ -149,6 +149,17 @@ def test_nothing_of_the_person_remains_and_others_stay_untouched(springfield: Pr
     assert others(springfield) == before
 
 
+def test_153_limit_uses_of_the_person_are_blanked_and_still_counted(springfield: Project) -> None:
+    applied(springfield, DAY_ONE)
+    zed = account(springfield)
+    uses = number(springfield, "limit_uses")
+    assert number(springfield, f"limit_uses where name = 'users' and row_id = {zed} and schools is not null") == 1
+    erase(springfield, ZED["sourcedId"])
+    assert number(springfield, "limit_uses") == uses
+    assert number(springfield, f"limit_uses where name = 'users' and row_id = {zed}") == 0
+    assert number(springfield, "limit_uses where name = 'users' and row_id < 0 and schools is null") == 1
+
+
 def test_no_digest_about_the_person_remains(springfield: Project) -> None:
     assert number(springfield, "run_effects") > 0
     erase(springfield, ZED["sourcedId"])

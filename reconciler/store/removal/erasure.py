@@ -30,6 +30,7 @@ from reconciler.store.removal.rows import (
     ROW_TARGETS,
     IdsByTable,
     RowCounts,
+    blank_limit_uses,
     count_rows,
     delete_run_effects,
     preserve_write_counters,
@@ -110,6 +111,7 @@ def erase_person(store: Store, job: ErasureJob, who: int | SourcedId) -> Certifi
                 preserve_write_counters(connection, customer_number),
                 stage_doomed_ids(connection, _collect_ids(connection, customer_number, person)),
             ):
+                blank_limit_uses(connection)
                 counts = remove_rows(connection, ROW_TARGETS, {}) | texts | volatile
             certificate = job.issue_certificate(connection, store.key, CertificateKind.ERASE, counts)
             _save_anonymous_records(connection, store.key, customer_number, person, certificate.id)

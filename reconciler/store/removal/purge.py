@@ -113,6 +113,7 @@ def _remove_expired_rows(
         plans = delete_held_plans(connection, customer_number, cutoff=cut)
         rows.delete_run_effects(connection, customer_number, cutoff=cut)
     with rows.preserve_write_counters(connection, customer_number), rows.stage_doomed_ids(connection, expired.ids):
+        rows.blank_limit_uses(connection)
         return rows.remove_rows(connection, rows.ROW_TARGETS, {}) | volatile | ({HELD_PLANS: plans} if plans else {})
 
 

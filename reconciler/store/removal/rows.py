@@ -171,6 +171,21 @@ def remove_rows(connection: Connection, targets: tuple[RemovalTarget, ...], fact
     return counts
 
 
+def blank_limit_uses(connection: Connection) -> None:
+    """Blank row and schools in the limit uses of the staged rows; the window still counts the uses.
+
+    A use gets a negative row id of its own, which no row has. Needs `stage_doomed_ids`.
+    """
+    owners = " OR ".join(
+        [
+            f"(name = 'classes' AND {_build_doomed_condition('row_id', 'classes')})",
+            f"(name = 'enrollments' AND {_build_doomed_condition('row_id', 'enrollments')})",
+            f"(name NOT IN ('classes', 'enrollments') AND {_build_doomed_condition('row_id', 'accounts')})",
+        ]
+    )
+    connection.execute(f"UPDATE limit_uses SET row_id = -id, schools = NULL WHERE {owners}")
+
+
 def delete_run_effects(connection: Connection, customer_number: CustomerNumber, *, cutoff: str | None = None) -> None:
     """Delete the digests of a customer's effects; no certificate counts them, because they name nobody.
 
