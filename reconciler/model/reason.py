@@ -25,6 +25,7 @@ class Reason(StrEnum):
     UNDONE = "undone"
     MERGED = "merged"
     LOCKS_OUT = "locks_out"
+    DUPLICATE = "duplicate"
 
     @property
     def sentence(self) -> str:
@@ -37,7 +38,7 @@ SENTENCES = {
     Reason.FIELD_CHANGED: "Its source changed it.",
     Reason.ROLE_CHANGED: "The person has a different role.",
     Reason.RETURNED: "It was removed before and returns with everything it had.",
-    Reason.KEY_CHANGED: "The same person has a new ID in the roster; the account is kept.",
+    Reason.KEY_CHANGED: "The same record has a new ID in the roster; nothing that belongs to it is lost.",
     Reason.ADOPTED: "The account existed already; the roster manages it from now on.",
     Reason.ROSTER_ROW_MISSING: "It is no longer in the roster.",
     Reason.ROSTER_TOBEDELETED: "The roster marks it for deletion.",
@@ -52,4 +53,5 @@ SENTENCES = {
     Reason.UNDONE: "An earlier run is undone.",
     Reason.MERGED: "Two accounts belong to one person; one of them now has everything that both had.",
     Reason.LOCKS_OUT: "A setting locks people out; nobody is deleted.",
+    Reason.DUPLICATE: "Another enrollment has the same person, class and role.",
 }

@@ -36,10 +36,11 @@ def second(number: int = 5, school: str = "s-2", **fields: Any) -> dict[str, Any
 
 
 def day(rows: Iterable[Row], *enrolled: tuple[str, str], **facts: Any) -> Snapshot:
-    """Everybody with a `u-` is in every class; the others are where `enrolled` (user, class) says."""
+    """Everybody with a `u-` is in c-1 and c-2; the others are where `enrolled` (user, class) says."""
     rows = list(rows)
     others = [row["sourced_id"] for row in rows if not row["sourced_id"].startswith("u-")]
-    made = district(rows, without_enrollments=others, **facts)
+    made = district(rows, classes=("c-1", "c-2", "c-3"), without_enrollments=others, **facts)
+    made = replace(made, enrollments=made.enrollments.filter(pl.col("class") != "c-3"))
     added = pl.DataFrame(
         [
             {"sourced_id": f"x-{user}-{class_}", "status": "active", "class": class_, "user": user, "role": "student"}
@@ -59,7 +60,7 @@ def codes(decision: RosterDecision) -> dict[str, str]:
     return {each.code: each.message for each in decision.diagnostics}
 
 
-BOTH = day([*people(), second()], ("w-005", "c-1"))
+BOTH = day([*people(), second()], ("w-005", "c-3"))
 
 
 def test_rows_with_one_identifier_and_name_are_one_account() -> None:
@@ -69,7 +70,7 @@ def test_rows_with_one_identifier_and_name_are_one_account() -> None:
     assert "w-005" not in actions(decision, Kind.USER)["create"]
     assert (made["aliases"], made["roles"], made["role"]) == ("w-005", "s-1=student\ns-2=student", "student")
     theirs = decision.changes[Kind.ENROLLMENT].filter(pl.col("user") == "u-005")
-    assert theirs["key"].sort().to_list() == ["e-100005-c-1", "e-100005-c-2", "x-w-005-c-1"]
+    assert theirs["key"].sort().to_list() == ["e-100005-c-1", "e-100005-c-2", "x-w-005-c-3"]
     assert "several-sourced-ids" in codes(decision)
     assert decision.quarantine.is_empty()
 
@@ -110,7 +111,7 @@ def test_the_order_of_rows_does_not_matter(seed: int) -> None:
         )
         return compute_plan_id(StoreIdentity("store", "test"), "key", [plan])
 
-    three = day([*people(), second(), second(sourced_id="b-005", school="s-1")], ("w-005", "c-1"))
+    three = day([*people(), second(), second(sourced_id="b-005", school="s-1")], ("w-005", "c-3"))
     assert identity(shuffled(three, seed)) == identity(three)
 
 
@@ -121,7 +122,7 @@ def test_known_person_gains_a_sourced_id_not_an_account() -> None:
     row = user(decision, "u-005")
     assert (row["before_aliases"], row["aliases"]) == (None, "w-005")
     assert (row["before_roles"], row["roles"]) == ("s-1=student", "s-1=student\ns-2=student")
-    assert actions(decision, Kind.ENROLLMENT) == {"create": ["x-w-005-c-1"]}
+    assert actions(decision, Kind.ENROLLMENT) == {"create": ["x-w-005-c-3"]}
 
 
 def test_departing_row_takes_only_its_own_roles_and_enrollments() -> None:
@@ -130,13 +131,13 @@ def test_departing_row_takes_only_its_own_roles_and_enrollments() -> None:
     assert actions(decision, Kind.USER) == {"update": ["u-005"]}
     assert user(decision, "u-005")["roles"] == "s-1=student"
     assert user(decision, "u-005")["aliases"] == "w-005"
-    assert actions(decision, Kind.ENROLLMENT) == {"delete": ["x-w-005-c-1"]}
+    assert actions(decision, Kind.ENROLLMENT) == {"delete": ["x-w-005-c-3"]}
 
 
 def test_account_keeps_its_sourced_id_when_another_row_remains() -> None:
     alone = [row for row in people() if row["sourced_id"] != "u-005"]
 
-    decision = decide(day([*alone, second()], ("w-005", "c-1")), live_of(BOTH))
+    decision = decide(day([*alone, second()], ("w-005", "c-3")), live_of(BOTH))
 
     assert actions(decision, Kind.USER) == {"update": ["u-005"]}
     assert user(decision, "u-005")["roles"] == "s-2=student"
@@ -177,7 +178,7 @@ def test_new_people_are_not_joined_without_identifier_matching(match_with: str) 
 def test_known_sourced_id_stays_with_its_person_regardless(match_with: str) -> None:
     renamed = second(family_name="Married", identifier="other", username="other", email="other@d.example")
 
-    decision = decide(day([*people(), renamed], ("w-005", "c-1")), live_of(BOTH), RosterRules(match_with))
+    decision = decide(day([*people(), renamed], ("w-005", "c-3")), live_of(BOTH), RosterRules(match_with))
 
     assert decision.changes == {}
 
@@ -206,17 +207,17 @@ def test_deleted_account_of_ones_own_is_not_joined_either() -> None:
 
 
 def test_row_marked_for_deletion_takes_only_its_part() -> None:
-    marked = day([*people(), second()], ("w-005", "c-1"), marked=["w-005"])
+    marked = day([*people(), second()], ("w-005", "c-3"), marked=["w-005"])
 
     decision = decide(marked, live_of(BOTH))
 
     assert actions(decision, Kind.USER) == {"update": ["u-005"]}
     assert user(decision, "u-005")["roles"] == "s-1=student"
-    assert actions(decision, Kind.ENROLLMENT) == {"delete": ["x-w-005-c-1"]}
+    assert actions(decision, Kind.ENROLLMENT) == {"delete": ["x-w-005-c-3"]}
 
 
 def test_row_of_the_accounts_own_sourced_id_may_be_marked() -> None:
-    decision = decide(day([*people(), second()], ("w-005", "c-1"), marked=["u-005"]), live_of(BOTH))
+    decision = decide(day([*people(), second()], ("w-005", "c-3"), marked=["u-005"]), live_of(BOTH))
 
     assert actions(decision, Kind.USER) == {"update": ["u-005"]}
     assert user(decision, "u-005")["roles"] == "s-2=student"
@@ -272,7 +273,7 @@ def test_person_with_only_new_sourced_ids_is_rekeyed_keeping_aliases() -> None:
 
 
 def test_person_enabled_at_one_school_may_sign_in() -> None:
-    decision = decide(day([*people(), second(enabled=False)], ("w-005", "c-1")), live_of(BOTH))
+    decision = decide(day([*people(), second(enabled=False)], ("w-005", "c-3")), live_of(BOTH))
 
     assert decision.changes == {}
 

@@ -69,6 +69,18 @@ def test_merged_account_gains_the_sourced_id_and_enrollments() -> None:
     gone, kept = user(decision, GONE), user(decision, KEEP)
     assert (gone["reason"], gone["into"], gone["file"], gone["line"]) == ("merged", KEEP, AT.file, 20)
     assert (kept["reason"], kept["aliases"], kept["before_aliases"]) == ("merged", GONE, None)
+    # both are in both classes, where one enrollment is enough
+    repeated = decision.changes[Kind.ENROLLMENT]
+    assert repeated.select("action", "reason", "before_user", "held").unique().rows() == [
+        ("delete", "duplicate", GONE, False)
+    ]
+    assert repeated.height == 2
+    assert told(decision) == []
+
+
+def test_enrollments_of_the_other_account_come_along() -> None:
+    day = district(people(), without_enrollments=[KEEP])
+    decision = decide(day, live_of(day), rules((KEEP, GONE)))
     moved = decision.changes[Kind.ENROLLMENT]
     assert moved.select("action", "reason", "before_user", "user", "held").unique().rows() == [
         ("update", "merged", GONE, KEEP, False)
@@ -89,7 +101,9 @@ def test_the_row_of_one_alone_is_the_person() -> None:
 
 def test_enrollments_absent_from_the_file_move_unchanged() -> None:
     day = district(people())
-    aside = district(without(people(), GONE), aside=[("enrollment", "e-100007-c-1"), ("enrollment", "e-100007-c-2")])
+    rows = [("enrollment", "e-100007-c-1"), ("enrollment", "e-100007-c-2")]
+    day = district(people(), without_enrollments=[KEEP])
+    aside = district(without(people(), GONE), without_enrollments=[KEEP], aside=rows)
     decision = decide(aside, live_of(day), rules((KEEP, GONE)))
     moved = decision.changes[Kind.ENROLLMENT]
     assert moved.select("key", "action", "reason", "before_user", "user").rows() == [
@@ -307,6 +321,10 @@ def test_no_merge_loses_people_or_enrollments_or_depends_on_order(numbers: list[
     found = decision.changes[Kind.ENROLLMENT]
     stays = {f"e-{100000 + int(keep[2:])}-{class_}" for class_ in ("c-1", "c-2")} if keep not in left else set()
     assert set(found["key"]) | stays == theirs
-    assert set(found.filter(pl.col("action") == "delete")["reason"]) <= {"roster_row_missing"}
+    # whom the file lacks loses them, and where two were in one class one enrollment is enough
+    assert set(found.filter(pl.col("action") == "delete")["reason"]) <= {"roster_row_missing", "duplicate"}
+    places = {("c-1", keep), ("c-2", keep)}
+    staying = {(row["class"], row["user"]) for row in found.iter_rows(named=True) if row["action"] == "update"}
+    assert staying | ({("c-1", keep), ("c-2", keep)} if stays else set()) == places
     whose = found.filter(pl.col("action") == "update")
     assert set(whose["user"]) <= {keep}

@@ -10,6 +10,8 @@ from reconciler.model.diagnostic import Refusal
 from reconciler.model.kind import Kind
 from reconciler.planning.decision.inputs import RosterRules
 from reconciler.planning.frames.live import LiveRoster
+from reconciler.planning.holds.limits import Threshold, Thresholds
+from reconciler.planning.holds.rules import LimitRules
 from reconciler.planning.roster.desired import build_desired_roster
 from tests.support.rosters.snapshots import DISTRICT, actions, decide, district, live_of, person, shuffled
 
@@ -380,10 +382,20 @@ def test_person_moved_outside_the_customer_differs_from_a_leaver() -> None:
 
 
 def test_a_class_that_is_gone_takes_its_enrollments() -> None:
-    decision = decide(district(people(), classes=["c-1"]), live_of(district(people(), classes=["c-1", "c-2"])))
+    later, live = district(people(), classes=["c-1"]), live_of(district(people(), classes=["c-1", "c-2"]))
+    wide = LimitRules(thresholds=Thresholds(enrollments=Threshold(100, 20)))
+
+    decision = decide(later, live, RosterRules("identifier", limit_rules=wide))
 
     assert actions(decision, Kind.CLASS) == {"delete": ["c-2"]}
     assert reasons(decision, Kind.ENROLLMENT) == {"parent_removed"}
+
+
+def test_a_class_stays_while_its_enrollments_are_held() -> None:
+    decision = decide(district(people(), classes=["c-1"]), live_of(district(people(), classes=["c-1", "c-2"])))
+
+    assert decision.changes[Kind.ENROLLMENT]["held"].all()
+    assert actions(decision, Kind.CLASS) == {"delete": ["c-2*"]}
 
 
 def test_an_org_stays_while_its_people_are_held() -> None:

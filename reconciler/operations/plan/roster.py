@@ -37,11 +37,10 @@ from reconciler.planning.frames import (
     IMPACT_COLUMNS,
     LiveRoster,
     OpenEnrollments,
-    find_open_enrollments,
     make_empty_live_frame,
 )
 from reconciler.planning.holds import GateInput, GateResult, LastRoster, check_gates, list_root_orgs
-from reconciler.planning.roster import DesiredRoster, make_empty_sessions, merge_sessions
+from reconciler.planning.roster import DesiredRoster, make_empty_sessions, merge_sessions, open_enrollments
 from reconciler.store import read as store_read
 from reconciler.store.sync import find_roster_hold
 
@@ -129,14 +128,14 @@ def compare_roster(
         raise
     gates = _check_gates(snapshot, roster_settings, last, known, wanted.desired.count_clashing())
     snapshot = erased.snapshot
-    open_enrollments = find_open_enrollments(wanted.desired.frames[Kind.ENROLLMENT], known.enrollment_index)
-    live = _add_open_enrollments(reader, known, open_enrollments)
+    desired, unsettled = open_enrollments(wanted.desired, known.enrollment_index)
+    live = _add_open_enrollments(reader, known, unsettled)
     earlier_sessions = _read_earlier_sessions(reader, known.customer_number)
     decision = decide_roster(
         RosterInputs(
-            wanted.desired,
+            desired,
             live,
-            open_enrollments,
+            unsettled,
             rules,
             full_kinds=_list_complete_kinds(snapshot),
             has_waiting_hold=known.customer_number is not None

@@ -32,6 +32,7 @@ from reconciler.store.read import (
     count_enrollments,
     count_moved_identities,
     filter_erased_keys,
+    list_enrollments_in_places,
     read_enrollments_by_id,
     read_limit_uses,
     read_touched_rows,
@@ -134,14 +135,16 @@ def _describe_purged_run(run: RunRecord, purged_at: Moment) -> Diagnostic:
 
 
 def _read_touched_rows(reader: Reader, record: CustomerRecord, run: RunRecord) -> tuple[LiveRoster, _RowsOfRun]:
-    """Return the customer's roster in the store, and the rows that the run touched."""
-    touched = {kind: read_touched_rows(reader.connection, kind, record.id, run.id) for kind in ROSTER_KINDS}
+    """Return the customer's roster in the store, and the rows that the run touched. Of enrollments, the roster has
+    these rows and those that are in their former places."""
+    connection = reader.connection
+    touched = {kind: read_touched_rows(connection, kind, record.id, run.id) for kind in ROSTER_KINDS}
     live = read_stored_roster(reader, record.id).live
-    return replace(
-        live,
-        users=add_roles(live.users, live.roles),
-        enrollments=read_enrollments_by_id(reader.connection, record.id, touched[Kind.ENROLLMENT]["id"]),
-    ), touched
+    rows, was = touched[Kind.ENROLLMENT], pl.col("was").struct
+    places = rows.select(was.field("user").alias("account_id"), was.field("class").alias("class_id")).drop_nulls()
+    ids = pl.concat([rows["id"], list_enrollments_in_places(connection, record.id, places)])
+    enrollments = read_enrollments_by_id(connection, record.id, ids)
+    return replace(live, users=add_roles(live.users, live.roles), enrollments=enrollments), touched
 
 
 def _read_erased_keys(reader: Reader, record: CustomerRecord, people: pl.DataFrame) -> pl.Series:
@@ -184,7 +187,7 @@ def _apply_undo_limits(
 ) -> holds.HoldState:
     """Hold the removals that exceed the limits last applied."""
     rules = _build_undo_limit_rules(workspace, reader, record)
-    state = holds.hold_merge_halves(holds.hold_changes(undone.changes, holds.HoldInputs(live.users, live, rules)))
+    state = holds.settle_changes(holds.hold_changes(undone.changes, holds.HoldInputs(live.users, live, rules)))
     counted = pl.col("limits").str.split(",").list.eval(pl.element().filter(pl.element().is_in(LIMITS)))
     named = pl.when(counted.list.len() > 0).then(counted.list.join(","))
     return replace(

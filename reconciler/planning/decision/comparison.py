@@ -12,6 +12,11 @@ from reconciler.planning.decision.inputs import RosterInputs, RosterRules
 from reconciler.planning.frames.live import LiveRoster, add_roles
 from reconciler.planning.holds.delta_absence import LEAVES_BY_ABSENCE
 from reconciler.planning.roster.desired import DesiredRoster, drop_lost_orgs
+from reconciler.planning.roster.enrollments import (
+    mark_repeated_moves,
+    mark_repeated_removals,
+    match_renamed_enrollments,
+)
 from reconciler.planning.roster.matching import (
     MATCH_COLUMNS,
     choose_bound_action,
@@ -98,7 +103,10 @@ def diff_kinds(draft: RosterDraft) -> RosterDraft:
         (Kind.CLASS, draft.desired.frames[Kind.CLASS], live.classes),
         (Kind.ENROLLMENT, wanted, draft.enrollments),
     ):
-        diffs[kind] = diff_rows(kind, _match_by_key(rows, known), known)
+        matched = _match_by_key(rows, known)
+        if kind is Kind.ENROLLMENT:
+            matched = match_renamed_enrollments(matched, known, _list_named_enrollments(draft))
+        diffs[kind] = diff_rows(kind, matched, known)
     return replace(
         draft,
         diffs=diffs,
@@ -125,18 +133,17 @@ def remove_absent(draft: RosterDraft) -> RosterDraft:
         Kind.USER: _filter_evident(people.changes, Kind.USER in listed),
         Kind.CLASS: _filter_evident(find_absent_rows(Kind.CLASS, desired, live.classes, ended), Kind.CLASS in listed),
     }
-    removals[Kind.ENROLLMENT] = _filter_evident(
-        find_absent_enrollments(
-            desired,
-            draft.enrollments,
-            removals[Kind.USER],
-            removals[Kind.CLASS],
-            people.staying_ids,
-            _find_earlier_ended_classes(ended, desired, live),
-            inputs.today,
-        ),
-        Kind.ENROLLMENT in listed,
+    enrollments = find_absent_enrollments(
+        desired,
+        _exclude_renamed(draft),
+        removals[Kind.USER],
+        removals[Kind.CLASS],
+        people.staying_ids,
+        _find_earlier_ended_classes(ended, desired, live),
+        inputs.today,
     )
+    enrollments = mark_repeated_removals(enrollments, desired.frames[Kind.ENROLLMENT], inputs.merge_plan.aliases)
+    removals[Kind.ENROLLMENT] = _filter_evident(enrollments, Kind.ENROLLMENT in listed)
     return replace(
         draft,
         changes={kind: pl.concat([removals[kind], draft.changes[kind]]) for kind in ROSTER_KINDS},
@@ -147,8 +154,10 @@ def remove_absent(draft: RosterDraft) -> RosterDraft:
 def merge_accounts(draft: RosterDraft) -> RosterDraft:
     """Add the changes that merge one account into another."""
     inputs = draft.inputs
-    changes = add_merge_changes(draft.changes, inputs.merge_plan.pairs, draft.accounts, inputs.live.enrollments)
-    return replace(draft, changes=changes)
+    pairs = inputs.merge_plan.pairs
+    changes = add_merge_changes(draft.changes, pairs, draft.accounts, inputs.live.enrollments)
+    enrollments = mark_repeated_moves(changes[Kind.ENROLLMENT], draft.desired.frames[Kind.ENROLLMENT], pairs)
+    return replace(draft, changes={**changes, Kind.ENROLLMENT: enrollments})
 
 
 def _match_by_key(desired: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
@@ -158,6 +167,19 @@ def _match_by_key(desired: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
         .with_columns(choose_bound_action(), pl.lit(None, dtype=pl.String).alias("former_key"))
         .drop("tombstoned")
     )
+
+
+def _list_named_enrollments(draft: RosterDraft) -> pl.Series:
+    """Return the sourcedIds of enrollments in the file whose live row is open: desired or quarantined."""
+    wanted = draft.inputs.open_enrollments.desired["sourced_id"]
+    return pl.concat([wanted, draft.desired.list_protected(Kind.ENROLLMENT).alias("sourced_id")])
+
+
+def _exclude_renamed(draft: RosterDraft) -> pl.DataFrame:
+    """Return the live enrollments without those that the file has under a new sourcedId."""
+    changes = draft.changes[Kind.ENROLLMENT]
+    renamed = changes.filter(pl.col("action") == Action.REKEY.value)
+    return draft.enrollments.join(renamed, left_on="id", right_on="live_id", how="anti", maintain_order="left")
 
 
 def _follow_rekeys(enrollments: pl.DataFrame, rekeyed: pl.DataFrame) -> pl.DataFrame:

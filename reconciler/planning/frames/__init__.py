@@ -9,5 +9,4 @@ from reconciler.planning.frames.counts import count_changes as count_changes
 from reconciler.planning.frames.live import LiveRoster as LiveRoster
 from reconciler.planning.frames.live import OpenEnrollments as OpenEnrollments
 from reconciler.planning.frames.live import add_roles as add_roles
-from reconciler.planning.frames.live import find_open_enrollments as find_open_enrollments
 from reconciler.planning.frames.live import make_empty_live_frame as make_empty_live_frame

@@ -11,8 +11,11 @@ ABSENCE_REASONS = (Reason.ROSTER_ROW_MISSING.value, Reason.ROSTER_TOBEDELETED.va
 
 
 def is_leaving(kind: Kind) -> pl.Expr:
-    """Select rows that a limit counts: deletions, and suspensions of people who are no longer in the roster."""
+    """Select rows that a limit counts: deletions, and suspensions of people who are no longer in the roster. The
+    deletion of an enrollment that another one repeats takes nothing from anybody."""
     deleted = pl.col("action") == Action.DELETE.value
+    if kind is Kind.ENROLLMENT:
+        return deleted & (pl.col("reason") != Reason.DUPLICATE.value)
     if kind is not Kind.USER:
         return deleted
     return deleted | ((pl.col("action") == Action.SUSPEND.value) & pl.col("reason").is_in(ABSENCE_REASONS))

@@ -2,6 +2,7 @@
 
 from reconciler.planning.roster.desired import DesiredRoster as DesiredRoster
 from reconciler.planning.roster.desired import build_desired_roster as build_desired_roster
+from reconciler.planning.roster.enrollments import open_enrollments as open_enrollments
 from reconciler.planning.roster.merges import MergeEntry as MergeEntry
 from reconciler.planning.roster.persons import combine_person_rows as combine_person_rows
 from reconciler.planning.roster.persons import list_known_aliases as list_known_aliases

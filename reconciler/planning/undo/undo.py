@@ -241,7 +241,8 @@ def _undo_classes(work: _UndoRows, orgs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _undo_enrollments(work: _UndoRows, users: pl.DataFrame, classes: pl.DataFrame) -> pl.DataFrame:
-    """Return the enrollments to reverse: none that would return to a deleted person or class."""
+    """Return the enrollments to reverse: none that would return to a deleted person or class, or to where a later one
+    is."""
     live = work.live
     people = _list_live_after_undo(users, live.users).join(
         users.filter(~is_ending() & ~pl.col("bound")), on="id", how="anti"
@@ -252,7 +253,16 @@ def _undo_enrollments(work: _UndoRows, users: pl.DataFrame, classes: pl.DataFram
     has_both = pl.col("user").is_in(people["sourced_id"].implode()).fill_null(False) & pl.col("class").is_in(
         rooms["sourced_id"].implode()
     ).fill_null(False)
-    return work.spare(Kind.ENROLLMENT, enrollments, ~is_ending() & ~has_both, SpareReason.REFERENCE_GONE)
+    enrollments = work.spare(Kind.ENROLLMENT, enrollments, ~is_ending() & ~has_both, SpareReason.REFERENCE_GONE)
+    return work.spare(Kind.ENROLLMENT, enrollments, _is_place_taken(enrollments, live), SpareReason.TAKEN_SINCE)
+
+
+def _is_place_taken(enrollments: pl.DataFrame, live: LiveRoster) -> pl.Expr:
+    """Select enrollments whose class, person and role before the run another one has now, which this undo leaves."""
+    staying = live.enrollments.filter(~pl.col("tombstoned")).join(enrollments, on="id", how="anti")
+    place = ["was_class_id", "was_user_id", "role"]
+    taken = enrollments.join(staying, left_on=place, right_on=["class_id", "account_id", "role"], how="semi")
+    return ~is_ending() & pl.col("id").is_in(taken["id"].implode())
 
 
 _KIND_ORDER = {kind.value: place for place, kind in enumerate(Kind)}

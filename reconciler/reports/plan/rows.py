@@ -148,9 +148,9 @@ def build_change(view: CustomerView, kind: Kind, action: Action, row: Mapping[st
             return Create(**facts)
         case Action.REKEY:
             former = view.mask_key(kind, row["former_key"])
-            return Rekey(**facts, fields=fields, former_key=former, same=_find_matching_fields(row))
+            return Rekey(**facts, fields=fields, former_key=former, same=_find_matching_fields(kind, row))
         case Action.ADOPT:
-            return Adopt(**facts, fields=fields, manager=row["manager"] or "", same=_find_matching_fields(row))
+            return Adopt(**facts, fields=fields, manager=row["manager"] or "", same=_find_matching_fields(kind, row))
         case Action.RESTORE:
             return Restore(**facts, fields=_compare_former_key(view, kind, row) + fields)
         case Action.SUSPEND:
@@ -216,7 +216,9 @@ def _compare_former_key(view: CustomerView, kind: Kind, row: Mapping[str, Any]) 
     return (view.mask_field(FieldChange("sourced_id", former, key, personal=True), kind),)
 
 
-def _find_matching_fields(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _find_matching_fields(kind: Kind, row: Mapping[str, Any]) -> tuple[str, ...]:
+    if kind is not Kind.USER:
+        return ()
     return tuple(name for name in EVIDENCE if row[name] is not None and row[name] == row[f"{BEFORE_PREFIX}{name}"])
 
 

@@ -133,6 +133,7 @@ def describe_reason(reason: Reason, origin: Span | None, former: str | None = No
             | Reason.RENAMED
             | Reason.ROLE_CHANGED
             | Reason.LOCKS_OUT
+            | Reason.DUPLICATE
         ):
             return _append_place(REASONS[reason], place)
         case Reason.NEW | Reason.FIELD_CHANGED | Reason.KEY_CHANGED | Reason.ADOPTED:
@@ -162,6 +163,7 @@ REASONS = {
     Reason.UNDONE: "undone",
     Reason.MERGED: "merged",
     Reason.LOCKS_OUT: "locks people out",
+    Reason.DUPLICATE: "repeats another one",
 }
 
 

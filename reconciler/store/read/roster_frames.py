@@ -106,6 +106,11 @@ LEFT JOIN identities i ON i.account_id = a.id AND +i.issuer_id = {ROSTER_ISSUER}
 WHERE +e.customer_id = :customer ORDER BY e.id, {MAIN_FIRST}
 """
 
+PLACES_SQL = """
+SELECT e.id FROM {wanted} w JOIN enrollments e ON e.account_id = w.account_id AND +e.class_id = w.class_id
+WHERE +e.customer_id = :customer AND e.tombstoned_at IS NULL
+"""
+
 ASSIGNMENTS_SQL = """
 SELECT account_id, class_id FROM assignments WHERE customer_id = :customer AND tombstoned_at IS NULL ORDER BY id
 """
@@ -160,6 +165,17 @@ def read_enrollments_by_id(connection: Connection, customer_number: CustomerNumb
 def read_enrollments_by_key(connection: Connection, customer_number: CustomerNumber, keys: pl.Series) -> pl.DataFrame:
     matches = "e.customer_id = :customer AND e.sourced_id = w.wanted"
     return _read_enrollments(connection, customer_number, keys.cast(pl.String), matches)
+
+
+def list_enrollments_in_places(
+    connection: Connection, customer_number: CustomerNumber, places: pl.DataFrame
+) -> pl.Series:
+    """Return the ids of the active enrollments of these people in these classes. places: `account_id`, `class_id`."""
+    if places.is_empty():
+        return pl.Series("id", [], dtype=pl.Int64)
+    with connection.stage_frame("wanted_places", places.unique(maintain_order=True)) as table:
+        sql = PLACES_SQL.format(wanted=table)
+        return connection.fetch_frame(sql, {"id": pl.Int64}, {"customer": customer_number})["id"].unique().sort()
 
 
 def _read_enrollments(

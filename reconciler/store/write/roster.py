@@ -42,6 +42,18 @@ SELECT ancestor_id, descendant_id, min(depth), CAST(:customer AS BIGINT) FROM ab
 GROUP BY ancestor_id, descendant_id ORDER BY ancestor_id, descendant_id
 """
 
+EARLIER_ENROLLMENT_SQL = "SELECT 1 FROM enrollments WHERE customer_id = :customer AND created_run <> :run LIMIT 1"
+
+#: The + keeps SQLite from the index of classes, which have more enrollments than people have.
+REPEATED_SQL = """
+SELECT s.key FROM {written} s JOIN enrollments e ON e.customer_id = :customer AND e.sourced_id = s.key
+WHERE e.tombstoned_at IS NULL AND EXISTS (
+    SELECT 1 FROM enrollments o
+    WHERE o.account_id = e.account_id AND +o.class_id = e.class_id AND o.role = e.role AND o.id <> e.id
+      AND o.tombstoned_at IS NULL)
+ORDER BY s.key
+"""
+
 
 def write_roster(context: WriteContext, rows: RosterRows) -> None:
     """Write the rows of change frames. rows: the changes to apply, without held ones."""
@@ -61,6 +73,8 @@ def write_roster(context: WriteContext, rows: RosterRows) -> None:
     for kind in (Kind.ENROLLMENT, Kind.CLASS, Kind.USER, Kind.ORG):
         if kind in rows:
             entomb_rows(context, TABLES[kind], deletions[kind])
+    if Kind.ENROLLMENT in rows:
+        _refuse_repeated_enrollments(context, upserts[Kind.ENROLLMENT])
     if Kind.USER in rows:
         merge_remaining_rows(context, rows[Kind.USER])
     if Kind.ORG in rows:
@@ -117,6 +131,20 @@ def _refuse_unresolved(context: WriteContext, unresolved: pl.DataFrame) -> None:
         "nothing was written",
         "Make a new plan. If this error stays, check in the plan whether that person or class is held.",
     )
+
+
+def _refuse_repeated_enrollments(context: WriteContext, rows: pl.DataFrame) -> None:
+    """Raise StalePlan if one of the written enrollments has the class, person and role of another active one.
+
+    No unique index says so: the rows of one statement may trade places.
+    """
+    if rows.is_empty() or not context.connection.fetch_rows(EARLIER_ENROLLMENT_SQL, context.facts):
+        # A first roster meets no other rows, and planning repeats none.
+        return
+    with context.connection.stage_frame("written_enrollments", rows.select("key")) as written:
+        repeated = context.connection.fetch_rows(REPEATED_SQL.format(written=written), context.facts)
+    if repeated:
+        raise StalePlan.from_changes(context.slug, ((Kind.ENROLLMENT.value, str(key)) for (key,) in repeated))
 
 
 def read_live_keys(context: WriteContext, kind: Kind, leaving: LeavingIds) -> pl.DataFrame:

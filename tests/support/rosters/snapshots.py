@@ -14,9 +14,10 @@ from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot
 from reconciler.planning.decision.desired_people import build_desired_people
 from reconciler.planning.decision.inputs import RosterInputs, RosterRules
 from reconciler.planning.decision.roster_decision import RosterDecision, decide_roster
-from reconciler.planning.frames.live import LiveRoster, build_live_schema, find_open_enrollments
+from reconciler.planning.frames.live import LiveRoster, build_live_schema
 from reconciler.planning.holds.gates import GateFinding
 from reconciler.planning.roster.desired import build_desired_roster
+from reconciler.planning.roster.enrollments import open_enrollments
 from reconciler.planning.roster.persons import combine_person_rows
 from reconciler.planning.roster.removals import make_empty_sessions
 
@@ -176,7 +177,7 @@ def decide(
     wanted = build_desired_people(snapshot, live, rules, DISTRICT, suffix, live.orgs["sourced_id"])
     desired = replace(wanted.desired, diagnostics=(*wanted.diagnostics, *wanted.desired.diagnostics))
     alive = live.enrollments.filter(~pl.col("tombstoned"))
-    unsettled = find_open_enrollments(desired.frames[Kind.ENROLLMENT], alive.select("id", "fingerprint"))
+    desired, unsettled = open_enrollments(desired, alive.select("id", "fingerprint"))
     open_rows = live.enrollments.filter(
         pl.col("id").is_in(unsettled.live_ids.implode())
         | pl.col("sourced_id").is_in(unsettled.desired["sourced_id"].implode())
