@@ -20,11 +20,18 @@ def test_the_holds_come_in_this_order() -> None:
         "vanishing-values",
         "unidentified-rows",
         "last-of-role",
-        "classes",
+    ]
+    assert [step.name for step in SETTLE_STEPS] == [
+        "merge-halves",
+        "usernames",
+        "last-of-role-again",
         "enrollments",
+        "other-halves",
+        "places",
+        "classes",
+        "empty-classes",
         "orgs",
     ]
-    assert [step.name for step in SETTLE_STEPS] == ["merge-halves", "usernames", "last-of-role-again"]
 
 
 def test_every_step_says_why_it_comes_there() -> None:

@@ -62,7 +62,7 @@ def _build_hold_inputs(draft: RosterDraft) -> HoldInputs:
     rules = draft.inputs.rules
     return HoldInputs(
         users=draft.accounts,
-        live=draft.inputs.live,
+        live=replace(draft.inputs.live, enrollments=draft.enrollments),
         rules=rules.limit_rules,
         unidentified=draft.desired.unidentified | _find_unidentified_kinds(draft.desired, draft.users, rules),
         findings=draft.inputs.findings,

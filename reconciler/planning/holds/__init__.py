@@ -15,8 +15,8 @@ from reconciler.planning.holds.limits import USERS as USERS
 from reconciler.planning.holds.limits import Threshold as Threshold
 from reconciler.planning.holds.limits import Thresholds as Thresholds
 from reconciler.planning.holds.limits import make_empty_earlier_uses as make_empty_earlier_uses
-from reconciler.planning.holds.merge_halves import hold_merge_halves as hold_merge_halves
 from reconciler.planning.holds.order import hold_changes as hold_changes
+from reconciler.planning.holds.order import settle_changes as settle_changes
 from reconciler.planning.holds.page import render_holds_page as render_holds_page
 from reconciler.planning.holds.rules import ActiveSeason as ActiveSeason
 from reconciler.planning.holds.rules import LimitRules as LimitRules

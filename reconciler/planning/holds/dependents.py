@@ -43,17 +43,6 @@ def _find_roles_left_empty(users: pl.DataFrame, people: pl.DataFrame) -> list[st
     return empty
 
 
-def hold_dependent_classes(state: HoldState) -> HoldState:
-    """Hold the deletion of classes of people whose removal is held, so that these keep their classes and assigned
-    lessons."""
-    users, enrollments = state.changes[Kind.USER], state.changes[Kind.ENROLLMENT]
-    staying = users.filter(pl.col("held") & is_leaving(Kind.USER))["key"]
-    if not staying.len() or not state.changes[Kind.CLASS].height:
-        return state
-    theirs = enrollments.filter(pl.col("before_user").is_in(staying.implode()))["before_class"].drop_nulls().unique()
-    return state.hold_where(Kind.CLASS, is_leaving(Kind.CLASS) & pl.col("key").is_in(theirs.implode()))
-
-
 def hold_dependent_enrollments(state: HoldState) -> HoldState:
     """Hold the enrollments of held people and classes: leavers keep theirs, and newcomers get none yet."""
     users, classes = state.changes[Kind.USER].filter("held")["key"], state.changes[Kind.CLASS].filter("held")["key"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from reconciler.model.kind import ROSTER_KINDS, Kind
-from reconciler.planning.holds import dependents
+from reconciler.planning.holds import dependents, remaining
 from reconciler.planning.holds.delta_absence import hold_absent_in_delta
 from reconciler.planning.holds.gate_holds import hold_by_gates
 from reconciler.planning.holds.groups import hold_emptied_groups
@@ -81,21 +81,6 @@ HOLD_STEPS = (
         "Comes after every rule that holds people directly: held people still fill their role.",
         dependents.hold_last_of_role,
     ),
-    HoldStep(
-        "classes",
-        "Comes when it is known which people stay: they keep their classes.",
-        dependents.hold_dependent_classes,
-    ),
-    HoldStep(
-        "enrollments",
-        "Comes when it is known which people and classes wait: their enrollments wait with them.",
-        dependents.hold_dependent_enrollments,
-    ),
-    HoldStep(
-        "orgs",
-        "Comes last: an org stays while a person, a class or another org that stays belongs to it.",
-        dependents.hold_orgs_in_use,
-    ),
 )
 
 #: Repeated after HOLD_STEPS until a whole round changes nothing, because each step may affect another.
@@ -115,6 +100,36 @@ SETTLE_STEPS = (
         "Comes after the usernames: a newcomer who is refused does not fill the role of somebody who leaves.",
         hold_last_of_role_again,
     ),
+    HoldStep(
+        "enrollments",
+        "Comes when it is known which people and classes wait: their enrollments wait with them.",
+        dependents.hold_dependent_enrollments,
+    ),
+    HoldStep(
+        "other-halves",
+        "Comes when it is known which enrollments wait: nobody leaves a class before the next one may come.",
+        remaining.hold_other_halves,
+    ),
+    HoldStep(
+        "places",
+        "Comes after all that holds enrollments: each keeps its class, person and role from others.",
+        remaining.settle_places,
+    ),
+    HoldStep(
+        "classes",
+        "Comes when it is known which enrollments stay: they keep their classes.",
+        remaining.hold_classes_in_use,
+    ),
+    HoldStep(
+        "empty-classes",
+        "Comes beside the classes that stay: a new class waits with all that would move into it.",
+        remaining.hold_empty_classes,
+    ),
+    HoldStep(
+        "orgs",
+        "Comes last: an org stays while a person, a class or another org that stays belongs to it.",
+        dependents.hold_orgs_in_use,
+    ),
 )
 
 
@@ -132,9 +147,10 @@ def settle_changes(state: HoldState) -> HoldState:
         before = state.changes
         for step in SETTLE_STEPS:
             state = step.apply(state)
-        if all(_is_unchanged(before[kind], state.changes[kind]) for kind in ROSTER_KINDS):
+        if all(_count_free_rows(before[kind]) == _count_free_rows(state.changes[kind]) for kind in ROSTER_KINDS):
             return state
 
 
-def _is_unchanged(before: pl.DataFrame, after: pl.DataFrame) -> bool:
-    return after is before or after.equals(before)
+def _count_free_rows(changes: pl.DataFrame) -> int:
+    """Return the number of rows that go ahead. Steps only hold or drop rows, so equal numbers mean equal rows."""
+    return changes.height - int(changes["held"].sum())

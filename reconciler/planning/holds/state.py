@@ -22,6 +22,7 @@ class HoldInputs:
 
     #: users with `roles`, tombstones included
     users: pl.DataFrame = field(default_factory=lambda: make_empty_live_frame(Kind.USER))
+    #: with the open enrollments under the new sourcedIds of their people
     live: LiveRoster = field(default_factory=LiveRoster)
     rules: LimitRules = field(default_factory=LimitRules)
     #: kinds with a quarantined row that may name any of their rows
@@ -77,8 +78,8 @@ class HoldState:
         return replace(self, changes={**self.changes, kind: frame})
 
     def add_causes(self, *causes: str) -> Self:
-        """Add sentences on held changes."""
-        return replace(self, causes=(*self.causes, *causes)) if causes else self
+        """Add sentences on held changes; those that were added before stay single."""
+        return replace(self, causes=tuple(dict.fromkeys((*self.causes, *causes)))) if causes else self
 
 
 def start_holds(changes: Mapping[Kind, pl.DataFrame], inputs: HoldInputs) -> HoldState:
