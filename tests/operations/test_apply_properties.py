@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from uuid import UUID
@@ -56,7 +57,7 @@ BASE = bundle(users=24, classes=4)
 
 changes = st.lists(
     st.tuples(
-        st.sampled_from(["leave", "rename", "rekey", "disable", "move", "class"]),
+        st.sampled_from(["leave", "rename", "rekey", "disable", "move", "class", "other-class", "enrollments"]),
         st.sampled_from(BASE.ids("users")),
         st.integers(0, 5),
     ),
@@ -84,15 +85,37 @@ def varied(steps: list[tuple[str, str, int]]) -> Bundle:
             made = made.with_user(who, orgSourcedIds="s-1" if number % 2 else "s-1,s-2")
         elif what == "class":
             made = made.without_class(f"c-{number:02d}") if f"c-{number:02d}" in made.ids("classes")[1:] else made
+        elif what == "other-class":
+            made = with_other_class_id(made, f"c-{number % 4 + 1:02d}", again=number > 3)
+        elif what == "enrollments":
+            made = made.with_rows(
+                "enrollments",
+                [{**row, "sourcedId": f"{number}{row['sourcedId']}"} for row in made.tables["enrollments"]],
+            )
     return made
 
 
-def planned(store: Store, customer: str, made: Bundle) -> CustomerPlan:
+def with_other_class_id(made: Bundle, class_id: str, *, again: bool) -> Bundle:
+    """The class under another sourcedId; again: its enrollments too."""
+    other = f"other-{class_id}"
+    if class_id not in made.ids("classes") or other in made.ids("classes"):
+        return made
+    rows = [{**row, "sourcedId": other} if row["sourcedId"] == class_id else row for row in made.tables["classes"]]
+    enrollments = [
+        {**row, "classSourcedId": other, **({"sourcedId": f"n-{row['sourcedId']}"} if again else {})}
+        if row["classSourcedId"] == class_id
+        else row
+        for row in made.tables["enrollments"]
+    ]
+    return made.with_rows("classes", rows).with_rows("enrollments", enrollments)
+
+
+def planned(store: Store, customer: str, made: Bundle, settings: RosterSettings = TERMS) -> CustomerPlan:
     with tempfile.TemporaryDirectory() as folder:
         snapshot = read_zip(made.zip(Path(folder) / "day.zip"), fetched_at="2026-11-22T00:00:00Z")
     with store.open_reader() as reader:
         record = reader.read_customers().get(customer)
-        compared = compare_roster(snapshot, TERMS, reader, read_stored_roster(reader, record.id if record else None))
+        compared = compare_roster(snapshot, settings, reader, read_stored_roster(reader, record.id if record else None))
         seen = PlanPrecondition(record.version if record else None, record.settings_digest if record else None, "x")
     declared = () if record else (create(customer),)
     return build_customer_plan(
@@ -164,3 +187,53 @@ def ids(store: Store, customer: str) -> dict[object, object]:
     with store.open_reader() as reader:
         users = read_users(reader.connection, reader.read_customers()[customer].id).filter(~pl.col("tombstoned"))
     return dict(users.select("sourced_id", "id").rows())
+
+
+STRANDED = """
+SELECT count(*) FROM enrollments e JOIN classes c ON c.id = e.class_id
+WHERE e.tombstoned_at IS NULL AND c.tombstoned_at IS NOT NULL
+"""
+REPEATED = """
+SELECT count(*) FROM (SELECT 1 FROM enrollments WHERE tombstoned_at IS NULL
+                      GROUP BY class_id, account_id, role HAVING count(*) > 1) AS twice
+"""
+
+limits = st.builds(
+    lambda percents: Limits(
+        **{
+            name: {"percent": percent, "floor": 1}
+            for name, percent in zip(("users", "classes", "enrollments", "rekeys", "updates"), percents, strict=True)
+        }
+    ),
+    st.tuples(*[st.sampled_from([0, 10, 50, 100])] * 5),
+)
+
+
+@pytest.mark.slow
+@settings(
+    deadline=None,
+    max_examples=12,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(changes, changes, limits, st.uuids())
+def test_no_hold_strands_an_enrollment(
+    store: Store,
+    first: list,  # type: ignore[type-arg]
+    later: list,  # type: ignore[type-arg]
+    limits: Limits,
+    name: UUID,
+) -> None:
+    """Whatever the limits hold: first all that is not held is applied, then the hold is approved."""
+    customer, two = f"d-{name}", varied(later)
+    rules = RULES.model_copy(update={"limits": limits})
+    strict = replace(TERMS, customer=TERMS.customer.model_copy(update={"rostering": rules}), rostering=rules)
+    applied(store, customer, varied(first))
+
+    for approved in (False, True):
+        plan = planned(store, customer, two, strict)
+        apply_customer(store, ApplyJob(plan, plan_id="sha256:x", actor="test", approved=approved))
+        with store.open_reader() as reader:
+            assert reader.connection.fetch_scalar(STRANDED) == 0
+            assert reader.connection.fetch_scalar(REPEATED) == 0
+
+    assert held(store, customer) == wanted(two)

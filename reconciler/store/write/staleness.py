@@ -29,8 +29,8 @@ NAMED_SQL = """
 SELECT s.key FROM {staged} s
 WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE t.id = s.live_id AND t.customer_id = :customer {named})
 """
-BY_KEY = "AND t.sourced_id = s.key"
-#: s.bound is the sourcedId that the account should have; s.free is 1 if it may have none.
+#: s.bound is the sourcedId that the row should have; s.free is 1 if an account may have none.
+BY_KEY = "AND t.sourced_id = s.bound"
 BY_IDENTITY = f"""
 AND (EXISTS (SELECT 1 FROM identities i
              WHERE i.account_id = t.id AND +i.issuer_id = {ROSTER_ISSUER} AND i.subject = s.bound)
