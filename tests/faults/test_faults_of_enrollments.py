@@ -38,6 +38,10 @@ def with_new_enrollment_ids(made: Bundle, prefix: str) -> Bundle:
     return made.with_rows("enrollments", rows)
 
 
+def schools_of(made: Bundle) -> list[tuple[str, str]]:
+    return [(row["sourcedId"], row["orgSourcedIds"]) for row in made.tables["users"]]
+
+
 def with_new_class_ids(made: Bundle, *classes: str, renew_enrollments: bool = False) -> Bundle:
     """The same classes and enrollments, these classes under other sourcedIds."""
     rows = [
@@ -155,3 +159,37 @@ def test_118_a_class_that_enrollments_still_name_stays(school: School) -> None:
     assert school.apply(later).code == 3
     assert school.live() == before
     assert count(school, STRANDED) == 0
+
+
+@pytest.mark.slow
+def test_119_an_enrollment_id_given_to_somebody_else_each_day_fills_the_window(anywhere: School) -> None:
+    """Twelve rows a day, of 200 with at most 50 to lose in a week: from the fifth day on they are held. Who gets one is
+    of the other school, and so in none of its classes."""
+    rows = DAY_ONE.tables["enrollments"][:12]
+    people = {school: iter([key for key, org in schools_of(DAY_ONE) if org != school]) for school in ("s-1", "s-2")}
+    codes = []
+    for _ in range(6):
+        later = DAY_ONE
+        for row in rows:
+            who = next(people[row["schoolSourcedId"]])
+            later = later.with_row("enrollments", row["sourcedId"], userSourcedId=who, role="proctor")
+        codes.append(anywhere.apply(later).code)
+    assert codes[:4] == [0, 0, 0, 0]
+    assert codes[4:] == [3, 3]
+    use = next(each for each in anywhere.plan(later).json["customers"][0]["limits"] if each["name"] == "enrollments")
+    assert (use["earlier"], use["seen"]) == (48, 60)
+
+
+@pytest.mark.slow
+def test_119_a_person_who_is_in_the_class_again_counts_no_more(anywhere: School) -> None:
+    rows = DAY_ONE.tables["enrollments"][:12]
+    without = DAY_ONE.without("enrollments", [row["sourcedId"] for row in rows])
+    again = without
+    for row in rows:
+        again = again.with_row("enrollments", f"n-{row['sourcedId']}", **{**row, "sourcedId": f"n-{row['sourcedId']}"})
+    assert anywhere.apply(without).code == 0
+    uses = {each["name"]: each for each in anywhere.plan(without).json["customers"][0]["limits"]}
+    assert uses["enrollments"]["earlier"] == 12
+    assert anywhere.apply(again).code == 0
+    uses = {each["name"]: each for each in anywhere.plan(again).json["customers"][0]["limits"]}
+    assert uses["enrollments"]["earlier"] == 0

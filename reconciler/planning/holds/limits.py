@@ -44,7 +44,8 @@ LIMIT_TARGETS: dict[str, tuple[Kind, Action]] = {
     ROLE_ESCALATIONS: (Kind.USER, Action.UPDATE),
 }
 
-#: Uses by earlier runs: the limit's name, the row's id in the store, a person's orgs at the time, one per line.
+#: Uses by earlier runs: the limit's name, the row's id in the store, a person's orgs at the time, one per line. A lost
+#: enrollment has a number of its own instead of the row's id, because the row may be somebody else's by now.
 EARLIER_USES_SCHEMA: dict[str, type[pl.DataType]] = {"name": pl.String, "row_id": pl.Int64, "schools": pl.String}
 
 
@@ -214,7 +215,8 @@ def compute_limit_uses(
         frame = changes.get(kind)
         planned = frame.filter(match_counted_rows(name)) if frame is not None else pl.DataFrame({"live_id": []})
         before = earlier_uses.filter(pl.col("name") == name)["row_id"].unique()
-        before = before.filter(~before.is_in(planned["live_id"].cast(pl.Int64).drop_nulls().implode()))
+        if kind is not Kind.ENROLLMENT:
+            before = before.filter(~before.is_in(planned["live_id"].cast(pl.Int64).drop_nulls().implode()))
         of = base.get_live_count(kind)
         allowed = thresholds.get_threshold(name).calculate_allowed(
             max(of - base.newcomers, 0) if kind is Kind.USER else of

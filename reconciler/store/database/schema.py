@@ -54,7 +54,7 @@ class MigrationBranch:
         return tuple(reversed([script.revision for script in scripts]))
 
 
-DURABLE = MigrationBranch("durable", "schema_revision", "0009")
+DURABLE = MigrationBranch("durable", "schema_revision", "0010")
 VOLATILE = MigrationBranch("volatile", "volatile_revision", "0002")
 BRANCHES = (DURABLE, VOLATILE)
 

@@ -11,22 +11,28 @@ LIMIT_USE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "schools": pl.String,
 }
 
-#: A removal does not count once its row is active again, because nothing was lost. Other changes always count.
+#: A removal does not count once its row is active again, because nothing was lost. Other changes always count. An
+#: enrollment counts until the person is in the class again: its row may be somebody else's now. Of several uses for one
+#: person and class, one counts, by its own id; one that was blanked has a row id of its own.
 LIMIT_USES_SQL = """
-SELECT DISTINCT u.name, u.row_id, u.schools FROM limit_uses u
+SELECT u.name, CASE WHEN u.name = 'enrollments' THEN min(u.id) ELSE min(u.row_id) END AS row_id, u.schools
+FROM limit_uses u
 WHERE u.customer_id = :customer AND (u.at >= :since OR u.name LIKE 'approval %') AND NOT (
     (u.name IN ('users', 'scope_narrowed') OR u.name LIKE 'approval %') AND EXISTS (
         SELECT 1 FROM accounts a WHERE a.id = u.row_id AND a.tombstoned_at IS NULL AND a.status = 'active')
     OR u.name = 'classes' AND EXISTS (SELECT 1 FROM classes c WHERE c.id = u.row_id AND c.tombstoned_at IS NULL)
     OR u.name = 'enrollments' AND EXISTS (
-        SELECT 1 FROM enrollments e WHERE e.id = u.row_id AND e.tombstoned_at IS NULL)
+        SELECT 1 FROM enrollments e
+        WHERE e.account_id = u.account_id AND +e.class_id = u.class_id AND e.tombstoned_at IS NULL)
 )
-ORDER BY u.name, u.row_id
+GROUP BY u.name, CASE WHEN u.account_id IS NULL THEN u.row_id END, u.account_id, u.class_id, u.schools
+ORDER BY u.name, row_id
 """
 
 
 def read_limit_uses(connection: Connection, customer_number: CustomerNumber, since: Moment) -> pl.DataFrame:
-    """Return (name, row_id, schools) of the changes since a moment; uses of pre-approvals count forever."""
+    """Return (name, row_id, schools) of the changes since a moment, as `LIMIT_USES_SQL` counts them. Uses of
+    pre-approvals count forever."""
     return connection.fetch_frame(LIMIT_USES_SQL, LIMIT_USE_SCHEMA, {"customer": customer_number, "since": since})
 
 

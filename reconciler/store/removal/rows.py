@@ -180,10 +180,13 @@ def blank_limit_uses(connection: Connection) -> None:
         [
             f"(name = 'classes' AND {_build_doomed_condition('row_id', 'classes')})",
             f"(name = 'enrollments' AND {_build_doomed_condition('row_id', 'enrollments')})",
+            _build_doomed_condition("account_id", "accounts"),
             f"(name NOT IN ('classes', 'enrollments') AND {_build_doomed_condition('row_id', 'accounts')})",
         ]
     )
-    connection.execute(f"UPDATE limit_uses SET row_id = -id, schools = NULL WHERE {owners}")
+    connection.execute(
+        f"UPDATE limit_uses SET row_id = -id, schools = NULL, account_id = NULL, class_id = NULL WHERE {owners}"
+    )
 
 
 def delete_run_effects(connection: Connection, customer_number: CustomerNumber, *, cutoff: str | None = None) -> None:

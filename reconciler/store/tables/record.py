@@ -68,6 +68,9 @@ limit_uses = Table(
     # The sourcedIds of the person's orgs at that time, one per line; null for other rows.
     Column("schools", Text),
     make_moment_column("at", nullable=False),
+    # Of a lost enrollment, because its row may be somebody else's later; null for other rows.
+    Column("account_id", BigInteger),
+    Column("class_id", BigInteger),
     Index("ix_limit_uses_customer_id_at", "customer_id", "at"),
     sqlite_autoincrement=True,
 )

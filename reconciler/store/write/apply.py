@@ -205,9 +205,12 @@ def _write_changes(
             "UPDATE customers SET settings_digest = :digest, inputs = :inputs WHERE id = :customer",
             {**context.facts, **_build_settings_facts(job, settings)},
         )
+    if Kind.ENROLLMENT in job.rows:
+        record_limit_uses(context, Kind.ENROLLMENT, job.rows[Kind.ENROLLMENT], approved=job.approved)
     write_roster(context, job.rows)
     for kind, frame in job.rows.items():
-        record_limit_uses(context, kind, frame, approved=job.approved)
+        if kind is not Kind.ENROLLMENT:
+            record_limit_uses(context, kind, frame, approved=job.approved)
     if job.document_changes or Kind.USER in job.rows or Kind.ORG in job.rows:
         save_memberships(context)
     return invitations

@@ -8,7 +8,7 @@ from reconciler.store.write.rows import WriteContext
 
 def record_limit_uses(context: WriteContext, kind: Kind, rows: pl.DataFrame, *, approved: bool) -> None:
     """Record the limit uses of an applied change frame. approved: True if its hold was approved; held rows do not count
-    then.
+    then. Call for enrollments before they are written, while their rows say who loses them; for others afterwards.
     """
     counted = rows.filter(pl.col("limits").is_not_null())
     if approved:
@@ -17,9 +17,13 @@ def record_limit_uses(context: WriteContext, kind: Kind, rows: pl.DataFrame, *, 
         return
     uses = (
         _add_row_ids(context, kind, counted)
-        .select(pl.col("limits").str.split(",").alias("name"), "row_id", _extract_orgs(kind).alias("schools"))
+        .with_columns(pl.col("limits").str.split(",").alias("name"), _extract_orgs(kind).alias("schools"))
         .explode("name")
     )
+    if kind is Kind.ENROLLMENT:
+        uses = uses.join(_read_lost_places(context, uses["row_id"]), on="row_id", how="left")
+    else:
+        uses = uses.with_columns(pl.lit(None, dtype=pl.Int64).alias(name) for name in ("account_id", "class_id"))
     ids = context.connection.generate_ids("limit_uses", uses.height)
     context.connection.insert_frame(
         "limit_uses",
@@ -31,8 +35,19 @@ def record_limit_uses(context: WriteContext, kind: Kind, rows: pl.DataFrame, *, 
             "row_id",
             "schools",
             pl.lit(context.now).alias("at"),
+            "account_id",
+            "class_id",
         ),
     )
+
+
+def _read_lost_places(context: WriteContext, ids: pl.Series) -> pl.DataFrame:
+    """Return the `account_id` and `class_id` that enrollments have now, with their `row_id`."""
+    with context.connection.stage_frame("lost_enrollments", ids.unique().sort().to_frame("row_id")) as lost:
+        return context.connection.fetch_frame(
+            f"SELECT s.row_id, e.account_id, e.class_id FROM {lost} s JOIN enrollments e ON e.id = s.row_id",
+            {"row_id": pl.Int64, "account_id": pl.Int64, "class_id": pl.Int64},
+        )
 
 
 def _add_row_ids(context: WriteContext, kind: Kind, counted: pl.DataFrame) -> pl.DataFrame:
