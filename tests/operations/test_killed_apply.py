@@ -49,7 +49,8 @@ def reviewed(project: Project) -> Path:
     project.customer(more=with_rules)
     project.write(
         "customers/springfield/communities/high.yaml",
-        "kind: community\nid: high\nname: High\nsite_license: {seats: 90, starts: 2026-08-01, ends: 2037-07-31}\n",
+        "kind: community\nid: high\nname: High\nmembers: {roles: [teacher]}\n"
+        "site_license: {seats: 90, starts: 2026-08-01, ends: 2037-07-31}\n",
     )
     start = DAY_ONE.without_users([LAUNCHED])
     done = project.apply("springfield", "--zip", start.zip(project.folder / "one.zip"))
@@ -65,8 +66,7 @@ def reviewed(project: Project) -> Path:
     path.write_text(text[:begin] + ADMINISTRATORS + text[end:])
     project.write(
         "customers/springfield/communities/high.yaml",
-        "kind: community\nid: high\nname: Higher\nmembers: {roles: [teacher]}\n"
-        "site_license: {seats: 90, starts: 2026-08-01, ends: 2037-07-31}\n",
+        "kind: community\nid: high\nname: Higher\nsite_license: {seats: 90, starts: 2026-08-01, ends: 2037-07-31}\n",
     )
     project.write(
         "customers/springfield/lessons/leaves.yaml",

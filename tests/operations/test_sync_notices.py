@@ -49,7 +49,8 @@ def test_unavailable_roster_is_named_with_the_reason(project: Project, customer:
     source = customer("ogden", auto=DAILY)
     path = project.folder / "customers" / "ogden" / "customer.yaml"
     path.write_text(path.read_text() + "status: deactivated\n")
-    assert project.apply("--roster", "none", "ogden").code == 0
+    (hold,) = [each["hold"]["id"] for each in project.plan("--roster", "none", "ogden").json["customers"]]
+    assert project.apply("--roster", "none", "ogden", "--approve", hold).code == 0
     project.customer("shelby")
     project.customer("north", org=None)
     assert project.apply("--roster", "none", "shelby", "north").code == 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
 import polars as pl
 
@@ -121,11 +122,8 @@ def compare_roster(
         wanted = build_desired_people(
             erased.snapshot, known.live, rules, rostering.client_partner_id, rostering.suffix, known_orgs
         )
-    except Refusal:
-        if not snapshot.orgs.height or rostering.client_partner_id in snapshot.orgs["sourced_id"]:
-            # A gate says more of the cause; of the file of another customer it would only name consequences.
-            _check_gates(snapshot, roster_settings, last, known)
-        raise
+    except Refusal as refusal:
+        _raise_with_causes(refusal, snapshot, roster_settings, last, known)
     gates = _check_gates(snapshot, roster_settings, last, known, wanted.desired.count_clashing())
     snapshot = erased.snapshot
     desired, unsettled = open_enrollments(wanted.desired, known.enrollment_index)
@@ -160,6 +158,26 @@ def compare_roster(
         (*wanted.diagnostics, *gates.diagnostics, *lowered_warnings),
         _is_doubtful(snapshot, gates),
     )
+
+
+def _raise_with_causes(
+    refusal: Refusal,
+    snapshot: Snapshot,
+    roster_settings: RosterSettings,
+    last: LastRoster | None,
+    known: StoredRoster,
+) -> NoReturn:
+    """Raise the refusal of the gates, which says more of the cause, or else the given one.
+
+    Of the file of another customer, quarantined rows are a consequence, so that they are left out."""
+    try:
+        _check_gates(snapshot, roster_settings, last, known)
+    except Refusal as by_gates:
+        if not snapshot.orgs.height or roster_settings.rostering.client_partner_id in snapshot.orgs["sourced_id"]:
+            raise
+        causes = [each for each in by_gates.diagnostics if each.code != "most-rows-quarantined"]
+        raise Refusal([*refusal.diagnostics, *causes]) from refusal
+    raise refusal
 
 
 def _check_gates(
