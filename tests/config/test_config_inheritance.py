@@ -17,7 +17,7 @@ rostering:
   match_with: identifier
   limits: {users: {percent: 7}}
   protect: [u-1, u-2]
-  sync: {type: sftp, host: s.example, username: u, password: {secret: p}, path: /r.zip, host_key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMA34UC1CH5t"}
+  sync: {type: sftp, host: s.example, username: u, password: {secret: p}, path: /r.zip, host_key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMA34UC1CH5tczeJU4dpKc3306gk4e+NYNJEcLPaRJxy"}
 community:
   login_timeout: 30m
   site_license: {seats: 7}

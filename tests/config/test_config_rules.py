@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable
+
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.support.customers.files import Files
 
@@ -180,6 +188,47 @@ def test_a_port_is_between_1_and_65535(files: Files, port: str) -> None:
 )
 def test_host_key_is_a_type_and_matching_base64(files: Files, key: str) -> None:
     assert of(files, rostering("sftp", {**SFTP, "host_key": f'"{key}"'})) == ["invalid-host-key"]
+
+
+PrivateKey = Ed25519PrivateKey | RSAPrivateKey | EllipticCurvePrivateKey
+
+
+def public_key(key: PrivateKey) -> str:
+    return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+
+
+KEYS: dict[str, Callable[[], PrivateKey]] = {
+    "ed25519": Ed25519PrivateKey.generate,
+    "rsa": lambda: generate_private_key(65537, 1024),
+    "nistp256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "nistp384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "nistp521": lambda: ec.generate_private_key(ec.SECP521R1()),
+}
+
+
+@pytest.mark.parametrize("bits", [2048, 3072, 4096])
+def test_rsa_host_key_of_any_size_is_valid(files: Files, bits: int) -> None:
+    key = public_key(generate_private_key(65537, bits))
+    for written in (key, f"{key} root@sftp.springfield.example"):
+        assert of(files, rostering("sftp", {**SFTP, "host_key": f'"{written}"'})) == []
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_host_key_that_is_cut_off_is_refused_at_its_place(files: Files, kind: str) -> None:
+    key = public_key(KEYS[kind]())
+    assert of(files, rostering("sftp", {**SFTP, "host_key": f'"{key}"'})) == []
+    for length in (1, 2, 3, 4, 8, 20):
+        files.customer(rostering("sftp", {**SFTP, "host_key": f'"{key[:-length].rstrip("=")}"'}))
+        (found,) = files.load().diagnostics
+        assert (found.code, found.span.line) == ("invalid-host-key", 17)
+        assert "is cut off or damaged" in found.message
+        assert key[20:40] not in found.message
+
+
+def test_host_key_with_more_than_a_key_is_refused(files: Files) -> None:
+    kind, text = HOST_KEY.split()
+    longer = base64.b64encode(base64.b64decode(text) + b"\0\0\0\1x").decode()
+    assert of(files, rostering("sftp", {**SFTP, "host_key": f'"{kind} {longer}"'})) == ["invalid-host-key"]
 
 
 @pytest.mark.parametrize("key", ["client_partner_id", "match_with"])

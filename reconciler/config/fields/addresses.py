@@ -1,20 +1,32 @@
 """Parses URLs, origins and host keys. An error never contains the value."""
 
 import base64
+import binascii
 import ipaddress
 import re
+from collections.abc import Iterator
 from typing import Annotated
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from pydantic import AfterValidator, WithJsonSchema
+from pydantic import AfterValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from reconciler.config.fields.values import Text
+from reconciler.config.fields.values import TEXT_PATTERN, Text
 
 HOST_KEY_PATTERN = re.compile(
-    r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)|sk-[a-z0-9-]+@openssh\.com)"
-    r" ([A-Za-z0-9+/]{20,}={0,2})(?: .*)?"
+    r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521))(?: +([A-Za-z0-9+/]+={0,2})(?: .*)?)?"
 )
+#: Bytes of each part of a public key after its type, by type (RFC 8709, 4; RFC 5656, 3.1); an uncompressed point.
+HOST_KEY_PARTS = {
+    "ssh-ed25519": (32,),
+    "ecdsa-sha2-nistp256": (8, 65),
+    "ecdsa-sha2-nistp384": (8, 97),
+    "ecdsa-sha2-nistp521": (8, 133),
+}
+#: Bytes of an RSA modulus, with its leading zero: OpenSSH reads keys of 1,024 to 16,384 bits.
+RSA_MODULUS = range(128, 2050)
+#: Characters of a host key with its comment; one of 16,384 bits has 2,772.
+MAX_HOST_KEY = 4000
 
 SECRET_PARAMETER = re.compile(
     r"(?i)(secret|token|passw(or)?d|signature|(^|[-_.])(pwd|sig)$|(api|access|auth|^)[-_.]?key$)"
@@ -79,17 +91,41 @@ def _normalize_origin(value: str) -> str:
 
 def _check_host_key(value: str) -> str:
     match = HOST_KEY_PATTERN.fullmatch(value)
-    if match:
-        kind = match[1].encode()
-        wire = len(kind).to_bytes(4, "big") + kind
-        needed = -(-len(wire) // 3) * 4
-        head = match[2][:needed].rstrip("=")
-        if base64.b64decode(head + "=" * (-len(head) % 4))[: len(wire)] == wire:
-            return value
-    raise PydanticCustomError(
-        "invalid-host-key",
-        "must be the server's public key in OpenSSH format, type and base64, such as ssh-ed25519 AAAA…",
-    )
+    if match is None or match[2] is None:
+        raise PydanticCustomError(
+            "invalid-host-key",
+            "must be the server's public key in OpenSSH format, type and base64, such as ssh-ed25519 AAAA…",
+        )
+    kind, text = match[1], match[2]
+    try:
+        blob = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        # A length that no base64 has: decode what is there, to tell a key that is cut off from one of another type.
+        blob = base64.b64decode(text.rstrip("=")[: len(text.rstrip("=")) // 4 * 4])
+    parts = list(_iter_ssh_strings(blob))
+    if parts and parts[0] != kind.encode():
+        raise PydanticCustomError("invalid-host-key", f"must have the base64 of a key of type {kind}; this is another")
+    if not _is_whole_key(kind, [len(part) for part in parts[1:]], blob) or len(text) % 4:
+        raise PydanticCustomError(
+            "invalid-host-key",
+            f"must be a whole key; the base64 of this {kind} key ({len(text):,} characters) is cut off or damaged",
+        )
+    return value
+
+
+def _is_whole_key(kind: str, lengths: list[int], blob: bytes) -> bool:
+    if sum(4 + length for length in lengths) + 4 + len(kind) != len(blob):
+        return False
+    if kind == "ssh-rsa":
+        return len(lengths) == 2 and lengths[1] in RSA_MODULUS
+    return tuple(lengths) == HOST_KEY_PARTS[kind]
+
+
+def _iter_ssh_strings(blob: bytes) -> Iterator[bytes]:
+    """Yield the complete strings of a blob, each preceded by its length (RFC 4251, 5)."""
+    while blob and (end := 4 + int.from_bytes(blob[:4], "big")) <= len(blob):
+        yield blob[4:end]
+        blob = blob[end:]
 
 
 WebUrl = Annotated[Text, AfterValidator(_check_web_url), WithJsonSchema({"type": "string", "format": "uri"})]
@@ -98,7 +134,11 @@ Origin = Annotated[
     AfterValidator(_normalize_origin),
     WithJsonSchema({"type": "string", "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#\s@]+$"}),
 ]
-PublicHostKey = Annotated[Text, AfterValidator(_check_host_key)]
+PublicHostKey = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_HOST_KEY, pattern=TEXT_PATTERN),
+    AfterValidator(_check_host_key),
+]
 
 
 def is_web_url(text: str) -> bool:
