@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.customers.project import Project
+from tests.support.roster_server.authority import SECRET
 from tests.support.roster_server.server import RosterServer
 from tests.support.roster_server.switches import (
     Becomes,
@@ -29,7 +31,8 @@ from tests.support.roster_server.switches import (
     whenever,
 )
 from tests.support.roster_server.tls import Authority
-from tests.support.schools.by_api import DAY_ONE, DAY_TWO, ApiSchool, api_customer, codes, everybody
+from tests.support.rosters.bundles import bundle
+from tests.support.schools.by_api import DAY_ONE, DAY_TWO, VARIABLE, ApiSchool, api_customer, codes, everybody
 
 pytestmark = pytest.mark.slow
 
@@ -395,3 +398,36 @@ def test_58_unsorted_server_resumes_too(api: ApiSchool) -> None:
     api.refused("server-error", whenever("enrollments", Status(500), at=5), switches=how, bundle=DAY_TWO)
     api.comes_through(switches=how)
     assert 0 not in api.server.offsets("enrollments")
+
+
+@pytest.mark.parametrize(("total", "code"), [("X-Total-Count", "incomplete-collection"), (None, "empty-collection")])
+def test_132_changes_for_a_key_that_sees_nothing_are_no_quiet_night(api: ApiSchool, total: Any, code: str) -> None:
+    changes_later(api)
+    nothing = whenever("*", EmptyPage())
+    said = api.refused(code, nothing, switches=Switches(total=total, link=None))
+    assert "orgs" in said
+
+
+@pytest.mark.parametrize("how", [Switches(), Switches(total=None), SILENT], ids=["total", "links", "neither"])
+def test_133_a_404_behind_the_end_is_an_end(api: ApiSchool, how: Switches) -> None:
+    ends = {name: len(DAY_TWO.ids(name)) for name in ("orgs", "users", "classes", "enrollments", "courses")}
+    faults = [Fault(name, Status(404), offset=rows, times=None) for name, rows in ends.items()]
+    api.comes_through(*faults, switches=how)
+
+
+@pytest.mark.parametrize("how", [Switches(), Switches(link="cursor"), Switches(link="cursor", total=None), SILENT])
+@pytest.mark.parametrize("collection", ["users", "enrollments", "academicSessions"])
+def test_134_a_404_in_the_middle_is_no_missing_collection(
+    project: Project, serving: Serving, monkeypatch: pytest.MonkeyPatch, collection: str, how: Switches
+) -> None:
+    """The first fetch of a customer, with two rows a page."""
+    monkeypatch.setenv(VARIABLE, SECRET)
+    server = serving(bundle(users=8, classes=3).with_sessions_and_courses())
+    api_customer(project, server, page_size=2)
+    server.now(whenever(collection, Status(404), at=2), switches=how)
+    customer = project.plan("springfield").json["customers"][0]
+    assert customer["outcome"] == "refused", customer["diagnostics"]
+    assert {each["code"] for each in customer["diagnostics"] if each["severity"] == "error"} <= {
+        "incomplete-collection",
+        "unstable-paging",
+    }

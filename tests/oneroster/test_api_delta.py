@@ -10,7 +10,13 @@ import pytest
 
 from reconciler.oneroster.bundle import read_bundle
 from reconciler.oneroster.snapshot import Snapshot
-from reconciler.oneroster.sources.api.delta import ChangeCounts, DeltaWindow, explain_full_fetch, filter_changed_rows
+from reconciler.oneroster.sources.api.delta import (
+    ChangeCounts,
+    DeltaWindow,
+    PresentRows,
+    explain_full_fetch,
+    filter_changed_rows,
+)
 from reconciler.oneroster.sources.interface import FetchRequest, PreviousRoster, SourceBundle
 from tests.support.rosters.bundles import Bundle, bundle
 from tests.support.rosters.reading import codes, read
@@ -185,6 +191,17 @@ def test_rows_whose_time_cannot_be_read_count_as_changed() -> None:
 )
 def test_a_total_fits_the_changes_or_it_does_not(active: int, deleted: int, now: int, explained: bool) -> None:
     found = explain_full_fetch(
-        {"users": ChangeCounts(active, deleted)}, {"users": 100}, {"users": now}, DeltaWindow("x", True)
+        {"users": ChangeCounts(active, deleted)},
+        {"users": 100},
+        {"users": PresentRows(now, True)},
+        DeltaWindow("x", True),
     )
     assert (found is None) is explained
+
+
+@pytest.mark.parametrize("total", [None, 0, 100])
+def test_a_key_that_sees_no_row_asks_for_everything(total: int | None) -> None:
+    found = explain_full_fetch(
+        {"users": ChangeCounts()}, {"users": 100}, {"users": PresentRows(total, False)}, DeltaWindow("x", True)
+    )
+    assert found == "users had 100 rows, and the key sees none of them now"

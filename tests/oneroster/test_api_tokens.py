@@ -299,3 +299,12 @@ def test_neither_secret_nor_token_is_logged(caplog: pytest.LogCaptureFixture) ->
     for text in (caplog.text, str(caught.value), repr(client), repr(vars(client))):
         for secret in (SECRET, "t0k3n", BASIC, PLAIN_BASIC):
             assert secret not in text
+
+
+def test_a_token_that_was_created_is_used_and_its_cookies_are_not_kept() -> None:
+    created = Reply(201, json.dumps({"access_token": "t0k3n-1"}).encode(), {"Set-Cookie": "session=1"})
+    with asked_of(lambda _: created) as (client, api, _, _):
+        client.get("/users", {})
+        client.get("/users", {})
+    assert [asked.headers["authorization"] for asked in api.asked] == ["Bearer t0k3n-1"] * 2
+    assert not any("cookie" in asked.headers for asked in api.asked)

@@ -101,18 +101,30 @@ class ChangeCounts:
         return earlier - self.deleted <= now <= earlier + self.active
 
 
+@dataclass(frozen=True, slots=True)
+class PresentRows:
+    """The rows of one collection on the server now, unfiltered."""
+
+    #: None if the server gives no total
+    total: int | None
+    #: the key sees at least one row
+    visible: bool
+
+
 def explain_full_fetch(
     changes: Mapping[str, ChangeCounts],
     earlier: Mapping[str, int],
-    totals: Mapping[str, int | None],
+    present: Mapping[str, PresentRows],
     window: DeltaWindow,
 ) -> str | None:
     """Return why the full roster must be fetched after all, or None if the changes are enough.
 
-    totals: row counts that the server reports now.
+    A key that no longer sees anything has no changes either, so no changes are enough only where rows are visible.
     """
     for name, each in changes.items():
-        before, now = earlier.get(name), totals[name]
+        before, now = earlier.get(name), present[name].total
+        if before and not present[name].visible:
+            return f"{name} had {before:,} rows, and the key sees none of them now"
         if before is None or now is None:
             if not window.allows_missing_totals:
                 return (

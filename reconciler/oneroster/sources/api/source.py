@@ -19,13 +19,13 @@ from reconciler.oneroster.sources.api.pages.checkpoint import (
     open_checkpoint,
     remove_expired_checkpoints,
 )
-from reconciler.oneroster.sources.api.pages.collect import BAD_REQUEST, CollectionReader
+from reconciler.oneroster.sources.api.pages.collect import BAD_REQUEST, NOT_FOUND, CollectionReader
 from reconciler.oneroster.sources.api.pages.gather import ApiRosterReader
 from reconciler.oneroster.sources.api.probe.probe import probe_api
 from reconciler.oneroster.sources.interface import FetchRequest, ProbeFinding, SourceBundle
 
-#: Codes of servers' responses to a filter that they do not support.
-FILTER_REFUSAL_CODES = frozenset({BAD_REQUEST, "server-error", "unexpected-status"})
+#: Codes of servers' responses to a filter that they do not support, or that no row fits.
+FILTER_REFUSAL_CODES = frozenset({BAD_REQUEST, NOT_FOUND, "server-error", "unexpected-status"})
 
 #: Opens a client for one fetch.
 ApiClientFactory = Callable[[], AbstractContextManager[ApiClient]]

@@ -133,7 +133,8 @@ class TokenProvider:
         except httpx.TransportError as problem:
             why = "no answer in time" if isinstance(problem, httpx.TimeoutException) else "the connection was dropped"
             raise make_refusal("token-unavailable", self._url.host, why=why) from problem
-        if status == 200:
+        # RFC 6749 asks for 200; some servers say that they created the token.
+        if status in (200, 201):
             return self._parse_token(headers, content)
         raise self._make_token_refusal(status, headers, content)
 

@@ -78,9 +78,11 @@ class DeltaRowSink:
 
 #: The code of a response to a request that the server does not support.
 BAD_REQUEST = "bad-request"
+#: The code of a response to a request for a collection or rows that the server does not have.
+NOT_FOUND = "not-found"
 #: Codes after which an earlier fetch cannot be resumed, if its last page is requested again.
 UNAVAILABLE_CODES = frozenset(
-    {BAD_REQUEST, "not-found", "link-refused", "unexpected-status", "wrong-envelope", "malformed-page"}
+    {BAD_REQUEST, NOT_FOUND, "link-refused", "unexpected-status", "wrong-envelope", "malformed-page"}
 )
 
 
@@ -110,7 +112,14 @@ class CollectionReader:
             pages = PageFetcher(self.api_client, collection, filter, prefetch=self.prefetch)
             # Some servers sort each page separately: without sorting, their pages fit together.
             pages.sorted = starts_over < MAX_RESTARTS
-            outcome = reading.run(pages)
+            try:
+                outcome = reading.run(pages)
+            except Refusal as refusal:
+                if refusal.diagnostics[0].code == NOT_FOUND and (most or reading.paging.pages):
+                    # Only a collection of which no row ever came can be one that the server does not have.
+                    rows = max(most, reading.paging.rows)
+                    raise Refusal([_make_vanished_rows_error(collection.name, rows, refusal)]) from refusal
+                raise
             if isinstance(outcome, KeyTally) and most and not outcome.rows:
                 outcome = PagingRestart(f"{collection.name} had rows at first and none later")
             if isinstance(outcome, KeyTally):
@@ -225,13 +234,20 @@ class _ReadAttempt:
         return request.link is None and self.paging.request.link is None and request.offset == self.paging.rows
 
     def _request_page(self, pages: PageFetcher) -> PageResult | None:
-        """Return the page, or None if the same rows must be requested differently."""
+        """Return the page, or None if the same rows must be requested differently.
+
+        Some servers have a 404 for a page behind the last row. It counts as an empty page, which proves an end only
+        by the rules for empty pages; where a link of the server leads to it, only if the total is reached.
+        """
         try:
             return pages.get_page(self.paging.request)
         except Refusal as refusal:
-            if self.paging.is_beyond_links and refusal.diagnostics[0].code in UNAVAILABLE_CODES:
+            code = refusal.diagnostics[0].code
+            if (self.paging.is_beyond_links and code in UNAVAILABLE_CODES) or (
+                code == NOT_FOUND and self.paging.may_be_behind_end
+            ):
                 return PageResult(PageFacts(0, b""), build_empty_frames(self._collection))
-            if refusal.diagnostics[0].code != BAD_REQUEST:
+            if code != BAD_REQUEST:
                 raise
             if self.paging.request.overlap:
                 self.paging.drop_overlap()
@@ -265,6 +281,14 @@ class _ReadAttempt:
             self._tally.add_keys(frames[name]["sourcedId"], unique=got.page.ascending)
             self._intake.add_frames(frames)
         self._how.progress(FetchProgress(name, self.paging.rows, self.paging.total, "rows", self.paging.pages))
+
+
+def _make_vanished_rows_error(name: str, rows: int, refusal: Refusal) -> Diagnostic:
+    return build_error(
+        "incomplete-collection",
+        f"{name}: {rows:,} rows arrived, then {refusal.diagnostics[0].message}",
+        hint="Nothing was compared, because the server did not send everything. The next fetch tries again.",
+    )
 
 
 def _make_permissions_error() -> Diagnostic:

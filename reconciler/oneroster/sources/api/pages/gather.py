@@ -6,16 +6,21 @@ from urllib.parse import quote
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error, build_info
 from reconciler.oneroster.sources.api.bundle_writer import BundleWriter
-from reconciler.oneroster.sources.api.delta import ChangeCounts, DeltaWindow, explain_full_fetch
+from reconciler.oneroster.sources.api.delta import ChangeCounts, DeltaWindow, PresentRows, explain_full_fetch
 from reconciler.oneroster.sources.api.http.urls import SINGLE_RECORD_MARK
-from reconciler.oneroster.sources.api.pages.collect import CollectionReader, DeltaRowSink, FullRowSink, RowSink
+from reconciler.oneroster.sources.api.pages.collect import (
+    NOT_FOUND,
+    CollectionReader,
+    DeltaRowSink,
+    FullRowSink,
+    RowSink,
+)
 from reconciler.oneroster.sources.api.pages.facts import parse_total_rows
 from reconciler.oneroster.sources.api.pages.seen_keys import MAX_SINGLE_REQUESTS, KeyTally, MissingParents
 from reconciler.oneroster.sources.api.records.collections import COLLECTIONS, Collection
-from reconciler.oneroster.sources.api.records.envelope import read_record
+from reconciler.oneroster.sources.api.records.envelope import read_page, read_record
 from reconciler.oneroster.sources.interface import PreviousRoster
 
-NOT_FOUND = "not-found"
 #: Codes of failed requests for one record that prove nothing: a server may not support such requests.
 RECORD_FAILURE_CODES = frozenset(
     {
@@ -67,8 +72,9 @@ class ApiRosterReader:
                 self._read_collection(collection, writer, intake, window.filter)
                 if collection.name in COUNTED:
                     changes[collection.name] = intake.changes
-            totals = {name: self._request_total(name) for name in COUNTED}
-            why = explain_full_fetch(changes, self._earlier.rows, totals, window)
+            counted = [each for each in COLLECTIONS[self._version] if each.name in COUNTED]
+            present = {each.name: self._request_first_row(each) for each in counted}
+            why = explain_full_fetch(changes, self._earlier.rows, present, window)
             return why if why is not None else writer.pack_bundle()
 
     def _read_collection(
@@ -148,9 +154,11 @@ class ApiRosterReader:
         writer.add_rows(frames)
         return True
 
-    def _request_total(self, name: str) -> int | None:
-        """Return the present number of rows of a collection, or None if the server gives none."""
-        return parse_total_rows(self._how.api_client.get(f"/{name}", {"limit": "1", "offset": "0"}).headers)
+    def _request_first_row(self, collection: Collection) -> PresentRows:
+        """Request one row of a collection without a filter, to learn what the key sees now."""
+        answer = self._how.api_client.get(collection.path, {"limit": "1", "offset": "0"})
+        rows = read_page(answer.body, collection, answer.address)[collection.name]
+        return PresentRows(parse_total_rows(answer.headers), visible=rows.height > 0)
 
 
 def _make_collection_gone_error(collection: Collection) -> Diagnostic:

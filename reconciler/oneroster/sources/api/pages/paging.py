@@ -142,6 +142,12 @@ class PagingState:
         """Whether the request is beyond the server's last link; a missing page there ends the collection."""
         return self._beyond
 
+    @property
+    def may_be_behind_end(self) -> bool:
+        """Whether a missing page at the request can be one behind the last row: rows came before, and a link to it is
+        not the only hint that there are more."""
+        return self.pages > 0 and (self.is_by_offset or (self.total is not None and self.rows >= self.total))
+
     def process_page(self, page: PageFacts) -> PagingTurn:
         """Process the page that `request` returned, and set `request` to the next one."""
         turn = self._judge_page(page)
