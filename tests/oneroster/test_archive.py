@@ -99,7 +99,16 @@ def test_password_protected_member_is_refused_by_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["../users.csv", "a/../../users.csv", "/etc/users.csv", "C:/users.csv", "a\\users.csv", "..", "x\x1b[2J.csv"],
+    [
+        "../users.csv",
+        "a/../../users.csv",
+        "/etc/users.csv",
+        "C:/users.csv",
+        "..\\users.csv",
+        "a\\..\\..\\x.csv",
+        "..",
+        "x\x1b[2J.csv",
+    ],
 )
 def test_name_leading_out_of_the_archive_is_refused(tmp_path: Path, name: str) -> None:
     path = packed(tmp_path / "roster.zip", (entry(name), b"x"))
@@ -174,6 +183,25 @@ def test_single_enclosing_folder_is_accepted_with_a_warning(tmp_path: Path) -> N
     assert str(only(snapshot.diagnostics)).startswith(
         "roster.zip: warning: the files are in the directory export/2026/ [folder-in-archive]"
     )
+
+
+@pytest.mark.parametrize("folder", ["export\\", "export\\2026\\"])
+def test_backslashes_in_names_are_read_as_slashes(tmp_path: Path, folder: str) -> None:
+    path = tmp_path / "roster.zip"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr(entry(folder), b"")
+        for name, content in SMALL.files().items():
+            made.writestr(entry(f"{folder}{name}"), content)
+    snapshot = read_zip(path, fetched_at=NOW)
+    assert snapshot.users.height == 10
+    assert codes(snapshot.diagnostics) == ["backslash-in-name", "folder-in-archive"]
+    assert folder.replace("\\", "/") in snapshot.diagnostics[1].message
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_names_that_differ_in_slashes_alone_are_the_same_member(tmp_path: Path) -> None:
+    path = packed(tmp_path / "roster.zip", (entry("a/x.csv"), b"x"), (entry("a\\x.csv"), b"x"))
+    assert "duplicate-member" in codes(refused_file(path))
 
 
 def test_files_in_two_folders_are_refused(tmp_path: Path) -> None:

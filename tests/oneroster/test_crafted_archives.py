@@ -127,7 +127,7 @@ CRAFTED: dict[str, tuple[Callable[[Path], Path], str]] = {
         "C:/users.csv",
         "C:users.csv",
         "\\\\server\\share.csv",
-        "a\\b.csv",
+        "a\\..\\..\\b.csv",
         "..",
         "a\x00.csv",
         "a\n.csv",

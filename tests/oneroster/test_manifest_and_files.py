@@ -113,6 +113,37 @@ def test_a_manifest_that_contradicts_itself_is_refused(tmp_path: Path, lines: li
     assert (found.code, found.message) == ("invalid-manifest", f"manifest.csv: {message}")
 
 
+@pytest.mark.parametrize("stem", ["results", "lineItems", "demographics", "courses", "ext_locker"])
+@pytest.mark.parametrize("present", [False, True])
+def test_a_blank_mode_of_a_file_that_no_sync_reads_counts_as_absent(tmp_path: Path, stem: str, present: bool) -> None:
+    made = with_manifest(SMALL, "manifest.version,1.0", "oneroster.version,1.1", *bulk(), f"file.{stem},")
+    if present:
+        made = made.raw(f"{stem}.csv", b"sourcedId\n1\n")
+    snapshot = read(made, tmp_path)
+    found = next(each for each in snapshot.diagnostics if each.code == "blank-mode")
+    assert found.message.lower() == f"file.{stem} has no mode; it is read as absent".lower()
+    assert found.span == Span("manifest.csv", 8)
+    assert (snapshot.users.height, stem in snapshot.rows) == (10, False)
+
+
+@pytest.mark.parametrize("stem", ["users", "enrollments", "academicSessions"])
+def test_a_blank_mode_of_a_file_with_people_or_terms_is_refused(tmp_path: Path, stem: str) -> None:
+    lines = [line for line in bulk() if not line.startswith(f"file.{stem},")]
+    made = with_manifest(SMALL, "manifest.version,1.0", "oneroster.version,1.1", *lines, f"file.{stem},")
+    assert "(got nothing)" in refused(made, tmp_path)[0].message
+
+
+def test_a_file_of_version_1_0_is_told_as_such(tmp_path: Path) -> None:
+    header, *rows = SMALL.text("users").splitlines()
+    at = header.split(",").index("enabledUser")
+    lines = [",".join(cell for place, cell in enumerate(row.split(",")) if place != at) for row in (header, *rows)]
+    found = only(refused(SMALL.raw("users.csv", "\n".join(lines).encode()).without_manifest(), tmp_path))
+    assert (found.code, found.message) == ("missing-column", "missing columns: enabledUser")
+    assert found.hint == (
+        "The file looks like OneRoster 1.0, which has no enabledUser. Export the roster as version 1.1 or 1.2."
+    )
+
+
 @pytest.mark.parametrize("content", [b"", b"name;value\n", b"\xff\xfe", b'propertyName,value\n"a,b\n', b"x" * 70_000])
 def test_a_manifest_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes) -> None:
     assert refused(SMALL.raw("manifest.csv", content), tmp_path)[0].span.file == "manifest.csv"

@@ -63,7 +63,7 @@ def test_operating_system_leftovers_are_not_standard_files(tmp_path: Path) -> No
     ]
 
 
-@pytest.mark.parametrize("name", ["../users.csv", "/etc/users.csv", "a\\b.csv"])
+@pytest.mark.parametrize("name", ["../users.csv", "/etc/users.csv", "..\\b.csv"])
 def test_name_leading_outside_is_refused_and_others_checked(name: str, tmp_path: Path) -> None:
     bent = complete("1.1").with_row("orgs", "d", name="").files()
     letter = check_against_standard(pack(tmp_path / "roster.zip", [*bent.items(), (name, b"x")]))

@@ -47,7 +47,7 @@ DAMAGE = (
     NotImplementedError,
 )
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-UNSAFE_NAME = re.compile(r"(^/)|(^[A-Za-z]:)|(\\)|((^|/)\.\.(/|$))|([\x00-\x1f\x7f])")
+UNSAFE_NAME = re.compile(r"(^/)|(^[A-Za-z]:)|((^|/)\.\.(/|$))|([\x00-\x1f\x7f])")
 NOISE = re.compile(r"(^|/)(__MACOSX(/|$)|\.[^/]+$|desktop\.ini$|thumbs\.db$)", re.IGNORECASE)
 NESTED = (".zip", ".7z", ".rar", ".gz", ".tar", ".tgz", ".bz2", ".xz")
 
@@ -73,7 +73,7 @@ class Archive:
         self._source = ReadMeter(stream, MOST_DIRECTORY)
         self._zip = _open_zip(self._source, name)
         self._source.allowed = None
-        entries = [entry for entry in self._zip.infolist() if not entry.filename.endswith("/")]
+        entries = list_files(self._zip)
         problems = list(_find_directory_problems(entries, name)) or list(
             _find_layout_problems(entries, stream, self._zip.start_dir, name)
         )
@@ -90,7 +90,9 @@ class Archive:
             ArchiveMember(entry.filename[len(folder) :], entry.compress_size, entry) for entry in csv_files
         )
         others = [entry.filename for entry in members if entry not in csv_files]
-        self.diagnostics = tuple(_build_diagnostics(folder, [entry.filename for entry in noise], others, name))
+        self.diagnostics = tuple(
+            _build_diagnostics(folder, csv_files, [entry.filename for entry in noise], others, name)
+        )
 
     def iter_chunks(self, member: ArchiveMember) -> Iterator[bytes]:
         """Yield the unpacked bytes of a member. Raises Refusal if it is damaged or too large."""
@@ -177,6 +179,21 @@ def _open_zip(stream: ReadMeter, name: str) -> zipfile.ZipFile:
         raise Refusal([refusal]) from problem
 
 
+def list_files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Return the members that are no directories, with slashes in their names where Windows wrote backslashes.
+
+    PowerShell 5 and .NET before 4.6.1 do that, against the ZIP format (APPNOTE 4.4.17)."""
+    entries = archive.infolist()
+    for entry in entries:
+        entry.filename = entry.filename.replace("\\", "/")
+    return [entry for entry in entries if not entry.filename.endswith("/")]
+
+
+def has_unsafe_name(entry: zipfile.ZipInfo) -> bool:
+    """Return whether a name leads out of the archive or has control characters, with slashes or backslashes."""
+    return UNSAFE_NAME.search(entry.orig_filename.replace("\\", "/")) is not None
+
+
 def _find_directory_problems(entries: Sequence[zipfile.ZipInfo], name: str) -> Iterator[Diagnostic]:
     where = Span(name)
     csv_count = sum(entry.filename.lower().endswith(".csv") for entry in entries)
@@ -185,7 +202,7 @@ def _find_directory_problems(entries: Sequence[zipfile.ZipInfo], name: str) -> I
         return
     for entry in entries:
         shown = format_member_name(entry.filename)
-        if UNSAFE_NAME.search(entry.orig_filename) or len(entry.filename) > MOST_NAME_LENGTH:
+        if has_unsafe_name(entry) or len(entry.filename) > MOST_NAME_LENGTH:
             yield build_error(
                 "unsafe-member-name",
                 f"the name {shown} points outside the archive or is not a valid file name",
@@ -280,8 +297,17 @@ def _make_nested_error(names: Sequence[str], name: str) -> Diagnostic:
     )
 
 
-def _build_diagnostics(folder: str, noise: Sequence[str], others: Sequence[str], name: str) -> Iterator[Diagnostic]:
+def _build_diagnostics(
+    folder: str, csv_files: Sequence[zipfile.ZipInfo], noise: Sequence[str], others: Sequence[str], name: str
+) -> Iterator[Diagnostic]:
     where = Span(name)
+    if any("\\" in entry.orig_filename for entry in csv_files):
+        yield build_warning(
+            "backslash-in-name",
+            "the names in the archive have backslashes, which are read as slashes",
+            where,
+            "Pack it with PowerShell 7 or another program: the ZIP format requires slashes.",
+        )
     if folder:
         yield build_warning(
             "folder-in-archive",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_info, build_warning
 from reconciler.oneroster.csv_file.text import check_text
-from reconciler.oneroster.standard.tables import IN_USE, MANIFEST_VERSIONS, MODES, STANDARDS, Standard
+from reconciler.oneroster.standard.tables import IN_USE, KIND_OF, MANIFEST_VERSIONS, MODES, STANDARDS, Standard
 
 FILE = "manifest.csv"
 MOST_LENGTH = 64 * 1024
@@ -54,7 +54,7 @@ def read_manifest(data: bytes | None, present: Collection[str], fallback_version
     data, text_diagnostics = check_text(FILE, data)
     properties, lines = _parse_properties(data)
     standard = _resolve_standard(properties, lines, fallback_version)
-    modes, problems = _parse_modes(properties, lines)
+    modes, blank, problems = _parse_modes(properties, lines, standard)
     delta = _find_delta_files(modes, present, standard)
     problems += _check_declared_files(modes, lines, present, standard, bool(delta))
     unused = frozenset(name for name, mode in modes.items() if mode == "absent" and name in present)
@@ -62,6 +62,7 @@ def read_manifest(data: bytes | None, present: Collection[str], fallback_version
     diagnostics = [
         *text_diagnostics,
         *_check_properties(properties, lines, fallback_version),
+        *_warn_blank_modes(blank, lines),
         *_check_undeclared_files(modes, lines, used, delta),
     ]
     system = properties.get("source.systemcode") or None
@@ -109,10 +110,16 @@ def _resolve_standard(properties: Mapping[str, str], lines: Mapping[str, int], f
     return STANDARDS[version]
 
 
-def _parse_modes(properties: Mapping[str, str], lines: Mapping[str, int]) -> tuple[dict[str, str], list[Diagnostic]]:
-    """Return the mode of each file stem, and errors for invalid modes."""
+def _parse_modes(
+    properties: Mapping[str, str], lines: Mapping[str, int], standard: Standard
+) -> tuple[dict[str, str], list[str], list[Diagnostic]]:
+    """Return the mode of each file stem, the stems with a blank mode, and errors for invalid modes.
+
+    A blank mode counts as absent if no roster depends on the file; one that does must be declared.
+    """
     stems = {name.lower(): name for every in STANDARDS.values() for name in every.tables}
     modes: dict[str, str] = {}
+    blank: list[str] = []
     problems: list[Diagnostic] = []
     for name, value in properties.items():
         if not name.startswith("file."):
@@ -120,13 +127,31 @@ def _parse_modes(properties: Mapping[str, str], lines: Mapping[str, int]) -> tup
         stem = stems.get(name.removeprefix("file."), name.removeprefix("file."))
         if value.lower() in MODES:
             modes[stem] = value.lower()
+        elif not value and _is_dispensable(stem, standard):
+            modes[stem] = "absent"
+            blank.append(stem)
         else:
             problems.append(
                 _make_invalid_error(
                     f"{name} must be one of {', '.join(MODES)} (got {_format_value(value) or 'nothing'})", lines[name]
                 )
             )
-    return modes, problems
+    return modes, blank, problems
+
+
+def _is_dispensable(stem: str, standard: Standard) -> bool:
+    """Return whether no sync depends on the rows of a file: it holds no people, classes, schools or terms."""
+    return stem not in standard.tables or (stem not in KIND_OF and stem != "academicSessions")
+
+
+def _warn_blank_modes(blank: Collection[str], lines: Mapping[str, int]) -> Iterator[Diagnostic]:
+    for stem in blank:
+        yield build_warning(
+            "blank-mode",
+            f"file.{stem} has no mode; it is read as absent",
+            Span(FILE, lines[f"file.{stem.lower()}"]),
+            f"Write one of {', '.join(MODES)}.",
+        )
 
 
 def _find_delta_files(modes: Mapping[str, str], present: Collection[str], standard: Standard) -> frozenset[str]:

@@ -140,6 +140,10 @@ def _build_missing_hint(table: Table, names: list[str], standard: Standard) -> s
         lacking = {"orgSourcedIds", "role"} - set(names)
         if len(lacking) == 2:
             return "For a OneRoster 1.2 export, add roles.csv and a manifest that gives version 1.2."
+        if not lacking and "enabledUser" not in names and {"givenName", "familyName", "username"} <= set(names):
+            return (
+                "The file looks like OneRoster 1.0, which has no enabledUser. Export the roster as version 1.1 or 1.2."
+            )
     unknown = _find_unknown_columns(table, names)
     if unknown:
         return f"Use the column names of the standard; the header also has {_format_names(unknown)}."

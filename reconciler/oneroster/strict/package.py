@@ -12,11 +12,12 @@ from reconciler.oneroster.archive.archive import (
     ENCRYPTED_FLAG,
     METHODS,
     MOST_NAME_LENGTH,
-    UNSAFE_NAME,
     Archive,
     ArchiveMember,
     ReadMeter,
     format_member_name,
+    has_unsafe_name,
+    list_files,
 )
 from reconciler.oneroster.standard.tables import MANIFEST
 from reconciler.oneroster.strict.findings import Findings
@@ -63,7 +64,7 @@ def open_package(stream: BinaryIO, name: str, findings: Findings) -> Package | N
         archive = _SalvageArchive(stream, name)
     stream.seek(0)
     with zipfile.ZipFile(stream) as directory:
-        entries = [entry for entry in directory.infolist() if not entry.is_dir()]
+        entries = list_files(directory)
     known = _find_standard_files(entries, findings, name)
     names = {stem: posixpath.basename(entry.filename) for stem, entry in known.items()}
     members = {
@@ -105,7 +106,7 @@ def _find_folder(entries: Sequence[zipfile.ZipInfo]) -> str:
     counts: dict[str, int] = {}
     for entry in entries:
         inside, base = posixpath.split(entry.filename)
-        if base.lower() in STEMS and not UNSAFE_NAME.search(entry.orig_filename):
+        if base.lower() in STEMS and not has_unsafe_name(entry):
             counts[inside] = counts.get(inside, 0) + 1
     if not counts or "" in counts:
         return ""
@@ -114,7 +115,7 @@ def _find_folder(entries: Sequence[zipfile.ZipInfo]) -> str:
 
 def _is_safe(entry: zipfile.ZipInfo) -> bool:
     return (
-        not UNSAFE_NAME.search(entry.orig_filename)
+        not has_unsafe_name(entry)
         and len(entry.filename) <= MOST_NAME_LENGTH
         and stat.S_IFMT(entry.external_attr >> 16) in (0, stat.S_IFREG)
         and not entry.flag_bits & ENCRYPTED_FLAG

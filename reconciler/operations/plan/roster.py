@@ -1,6 +1,6 @@
 """Compare a customer's roster with the store: read both, check the gates, decide every change, and count its impact."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
@@ -8,7 +8,7 @@ import polars as pl
 
 from reconciler import clock
 from reconciler.config.models import Ceilings, Customer, OneRosterRostering
-from reconciler.model.diagnostic import Diagnostic, Refusal, Span
+from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_warning
 from reconciler.model.ids import CustomerNumber, Moment
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.plan import Freshness, SourceSummary
@@ -155,7 +155,12 @@ def compare_roster(
         count_decision_impact(reader, known.customer_number, live, decision),
         saved_frames,
         _build_facts(snapshot, saved_frames, match_with, last_full_at),
-        (*wanted.diagnostics, *gates.diagnostics, *lowered_warnings),
+        (
+            *wanted.diagnostics,
+            *gates.diagnostics,
+            *lowered_warnings,
+            *_warn_other_version(snapshot, roster_settings),
+        ),
         _is_doubtful(snapshot, gates),
     )
 
@@ -178,6 +183,19 @@ def _raise_with_causes(
         causes = [each for each in by_gates.diagnostics if each.code != "most-rows-quarantined"]
         raise Refusal([*refusal.diagnostics, *causes]) from refusal
     raise refusal
+
+
+def _warn_other_version(snapshot: Snapshot, roster_settings: RosterSettings) -> Iterator[Diagnostic]:
+    """Warn if the roster has another OneRoster version than the customer's file says; the roster's own counts."""
+    version = roster_settings.rostering.version
+    if snapshot.version != version:
+        yield build_warning(
+            "version-differs",
+            f"the roster is OneRoster {snapshot.version}, but rostering.version is {version}; "
+            f"it is read as {snapshot.version}",
+            roster_settings.origins.get("rostering.version"),
+            f'Write version: "{snapshot.version}" if the source has changed.',
+        )
 
 
 def _check_gates(
