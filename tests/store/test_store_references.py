@@ -124,8 +124,9 @@ def test_enrollment_may_return_with_its_person_and_class(loaded: Store) -> None:
     person, class_ = (store_plans.to(loaded, kind, key, "restore", seen=0) for kind, key in LEAVING)
     gone = {kind.plural: [store_plans.to(loaded, kind, key, "delete")] for kind, key in LEAVING}
     store_plans.apply(loaded, store_plans.plan(loaded, roster=store_plans.roster(**gone)))
+    # e-1 is still active: the person and class were removed by hand-made changes, without it.
     back = store_plans.roster(
-        users=[person], classes=[class_], enrollments=[store_plans.enrollment("e-9", "c-1", "u-1")]
+        users=[person], classes=[class_], enrollments=[store_plans.enrollment("e-9", "c-1", "u-1", role="proctor")]
     )
     store_plans.apply(loaded, store_plans.plan(loaded, roster=back))
     row = store_plans.row(loaded, Kind.ENROLLMENT, "e-9")
