@@ -129,7 +129,9 @@ def test_17_header_only_file_that_had_rows_is_refused(school: School, table: str
     made = DAY_ONE.with_rows(table, [])
     before = school.live()
     plan = school.plan(made)
-    assert (plan.code, plan.json["customers"][0]["outcome"]) == (3, "refused")
+    customer = plan.json["customers"][0]
+    assert (plan.code, customer["outcome"]) == (3, "refused")
+    assert "emptied-file" in {each["code"] for each in customer["diagnostics"]}
     assert school.apply(made).code == 3
     assert school.live() == before
 
@@ -183,9 +185,9 @@ def test_23_an_archive_of_another_source_system_is_refused(school: School) -> No
     school.refused(replace(DAY_ONE).raw("manifest.csv", of("sis-2")), "other-source-system")
 
 
-#: Numbers that do not apply yet, and why.
-NOT_YET = {
-    24: "no schedule runs yet: a source that stays away is told once rosters are fetched by `sync`",
+#: Numbers without a case in this folder, and why.
+NOT_HERE = {
+    24: "a schedule runs only in `sync`: tests/operations/test_sync_notices.py",
 }
 
 

@@ -152,6 +152,7 @@ def test_51_a_suffix_that_changes_everybodys_username_is_held(school: School) ->
     before = dict(school.project.ask("SELECT id, username FROM accounts"))
     plan = school.plan(DAY_ONE)
     assert plan.code == 3
+    assert {each["name"] for each in plan.json["customers"][0]["limits"] if each["exceeded"]} == {"updates"}
     assert school.apply(DAY_ONE).code == 3
     assert dict(school.project.ask("SELECT id, username FROM accounts")) == before
 
@@ -175,6 +176,7 @@ def test_53_ended_term_concludes_and_earlier_removal_is_held(school: School) -> 
     )
     running = school.plan(none.raw("academicSessions.csv", sessions("2999-01-01"))).json["customers"][0]
     assert running["outcome"] == "held"
+    assert {each["name"] for each in running["limits"] if each["exceeded"]} == {"classes", "enrollments"}
     ended = school.plan(none.raw("academicSessions.csv", sessions("2026-02-01"))).json["customers"][0]
     assert ended["counts"]["class"]["conclude"] == 7
     assert ended["counts"]["class"]["delete"] == 0
@@ -210,6 +212,7 @@ def test_57_demographics_and_passwords_are_dropped_and_only_counted(school: Scho
         "demographics.csv", f"sourcedId,status,dateLastModified,birthDate\n{ONE},,,2011-04-05\n".encode()
     )
     school.told(made, "dropped-file", "info")
+    school.told(made, "dropped-column", "info")
     kept = b"".join(path.read_bytes() for path in school.project.folder.glob("store*") if path.is_file())
     assert b"hunter2-unique" not in kept
     assert b"2011-04-05" not in kept
