@@ -73,7 +73,7 @@ def run_on_terminal(folder: Path, encoding: str, *arguments: str) -> tuple[int, 
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1", "utf-8"])
-def test_189_terminal_gets_stand_ins_for_what_it_cannot_print(folder: Path, encoding: str) -> None:
+def test_159_terminal_gets_stand_ins_for_what_it_cannot_print(folder: Path, encoding: str) -> None:
     (folder / "customers/springfield").mkdir()
     text = CUSTOMER.format(id="springfield", name="Łódź → Süd", more="")
     (folder / "customers/springfield/customer.yaml").write_text(text, encoding="utf-8")
@@ -91,7 +91,7 @@ def test_189_terminal_gets_stand_ins_for_what_it_cannot_print(folder: Path, enco
 
 
 @pytest.mark.parametrize("form", ["json", "html", "markdown", "text"])
-def test_189_pipe_gets_utf_8_in_any_locale(folder: Path, form: str) -> None:
+def test_159_pipe_gets_utf_8_in_any_locale(folder: Path, form: str) -> None:
     (folder / "customers/springfield").mkdir()
     text = CUSTOMER.format(id="springfield", name="Łódź", more="")
     (folder / "customers/springfield/customer.yaml").write_text(text, encoding="utf-8")
@@ -112,7 +112,7 @@ def test_189_pipe_gets_utf_8_in_any_locale(folder: Path, form: str) -> None:
         ("plan.txt", "choose a name such as plan.plan"),
     ],
 )
-def test_189_report_s_name_gets_no_plan_archive(project: Project, name: str, more: str) -> None:
+def test_159_report_s_name_gets_no_plan_archive(project: Project, name: str, more: str) -> None:
     project.customer()
     refused = project.run("plan", "springfield", "--out", name)
     assert refused.code == 64

@@ -23,7 +23,7 @@ AGREED = "agreements: {{privacy_policy: {day}, terms_of_service: {day}}}\n"
         ("UTC", "2026-11-23", 23, ["date-in-future", "date-in-future"]),
     ],
 )
-def test_181_agreement_is_dated_by_the_time_zone(
+def test_151_agreement_is_dated_by_the_time_zone(
     files: Files, zone: str, day: str, hour: int, codes: list[str]
 ) -> None:
     files.community()
@@ -34,7 +34,7 @@ def test_181_agreement_is_dated_by_the_time_zone(
     assert all(each.span is not None and each.span.line == 6 for each in found)
 
 
-def test_181_inherited_agreement_is_reported_once_at_its_place(files: Files) -> None:
+def test_151_inherited_agreement_is_reported_once_at_its_place(files: Files) -> None:
     files.write("customers/defaults.yaml", "kind: defaults\n" + AGREED.format(day="2026-11-23"))
     for name in ("springfield", "shelbyville"):
         files.customer(name=name, without=["agreements"])
@@ -45,7 +45,7 @@ def test_181_inherited_agreement_is_reported_once_at_its_place(files: Files) -> 
     ]
 
 
-def test_182_agreements_say_who_accepted_them(files: Files) -> None:
+def test_152_agreements_say_who_accepted_them(files: Files) -> None:
     files.community()
     more = "agreements: {privacy_policy: 2026-08-01, terms_of_service: 2026-08-01, accepted_by: Ann Bee}\n"
     files.customer(more, without=["agreements"])
@@ -61,7 +61,7 @@ def test_182_agreements_say_who_accepted_them(files: Files) -> None:
 @pytest.mark.parametrize(
     "zone", ["localtime", "posixrules", "Factory", "posix/Europe/Rome", "america/chicago", "right/UTC"]
 )
-def test_183_time_zone_of_one_machine_is_refused(files: Files, zone: str) -> None:
+def test_153_time_zone_of_one_machine_is_refused(files: Files, zone: str) -> None:
     files.customer(f"timezone: {zone}\n")
     assert files.codes() == ["invalid-timezone"]
 
@@ -69,7 +69,7 @@ def test_183_time_zone_of_one_machine_is_refused(files: Files, zone: str) -> Non
 @pytest.mark.parametrize(
     ("zone", "hint"), [("US/Central", "Write America/Chicago."), ("Japan", "Write the area and a city")]
 )
-def test_183_old_name_of_a_time_zone_is_a_warning(files: Files, zone: str, hint: str) -> None:
+def test_153_old_name_of_a_time_zone_is_a_warning(files: Files, zone: str, hint: str) -> None:
     files.customer(f"timezone: {zone}\n")
     assert "warning: timezone" in files.said() or "[invalid-timezone]" in files.said()
     assert hint in files.said() or "[invalid-timezone]" in files.said()
@@ -78,13 +78,13 @@ def test_183_old_name_of_a_time_zone_is_a_warning(files: Files, zone: str, hint:
 @pytest.mark.parametrize(
     "zone", ["UTC", "America/Argentina/Buenos_Aires", "Asia/Ust-Nera", "America/Port-au-Prince", "Europe/Isle_of_Man"]
 )
-def test_183_present_name_is_no_warning(files: Files, zone: str) -> None:
+def test_153_present_name_is_no_warning(files: Files, zone: str) -> None:
     files.customer(f"timezone: {zone}\n")
     assert files.codes() == []
 
 
 @pytest.mark.parametrize("seats", ["017", "-08", "00"])
-def test_184_number_that_begins_with_zero_is_refused(files: Files, seats: str) -> None:
+def test_154_number_that_begins_with_zero_is_refused(files: Files, seats: str) -> None:
     files.customer()
     files.write(
         "customers/springfield/communities/high.yaml",
@@ -96,7 +96,7 @@ def test_184_number_that_begins_with_zero_is_refused(files: Files, seats: str) -
 
 
 @pytest.mark.parametrize("origin", ["https://*.lms.example", "https://lms-?.example", "https://{tenant}.example"])
-def test_185_wildcard_in_a_host_is_refused_as_such(files: Files, origin: str) -> None:
+def test_155_wildcard_in_a_host_is_refused_as_such(files: Files, origin: str) -> None:
     files.community()
     files.customer(
         "lti:\n  platforms:\n    - {id: canvas, version: '1.1', consumer_key: k-1, shared_secret: {secret: canvas},"
@@ -108,7 +108,7 @@ def test_185_wildcard_in_a_host_is_refused_as_such(files: Files, origin: str) ->
 
 
 @pytest.mark.parametrize("name", ["defaults.yml", "Defaults.yaml"])
-def test_186_misnamed_defaults_invalidate_what_would_inherit_them(files: Files, name: str) -> None:
+def test_156_misnamed_defaults_invalidate_what_would_inherit_them(files: Files, name: str) -> None:
     files.customer(name="north/springfield")
     files.customer(name="shelbyville")
     files.write(f"customers/north/{name}", "kind: defaults\ntimezone: America/Chicago\n")

@@ -29,7 +29,7 @@ def test_a_file_is_read_without_its_last_newline(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("text", "expected"), [("a b\n", "a b"), ("a\r\n", "a"), ("a\n\n", "a\n"), (" a ", " a ")])
-def test_180_variable_is_read_without_its_last_newline(text: str, expected: str) -> None:
+def test_150_variable_is_read_without_its_last_newline(text: str, expected: str) -> None:
     found = EnvironmentSecretBackend({"RECONCILER_SECRET__A__B": text}).get_secret("a", "b")
     assert found is not None
     assert found.get_secret_value() == expected

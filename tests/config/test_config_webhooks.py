@@ -21,7 +21,7 @@ TOKEN = "s3cr3tB4dgerW1thL0ngT41l"
         "https://relay.example/6f1c3a52-9d1e-4a0b-8c55-0d2f6c1e7a90/in",
     ],
 )
-def test_178_literal_url_that_lets_everybody_post_is_refused(files: Files, url: str) -> None:
+def test_148_literal_url_that_lets_everybody_post_is_refused(files: Files, url: str) -> None:
     files.community()
     files.customer(f"notify: {{webhook: '{url}'}}\n")
     assert files.codes() == ["secret-in-url"]
@@ -38,7 +38,7 @@ def test_178_literal_url_that_lets_everybody_post_is_refused(files: Files, url: 
         "{secret: hook}",
     ],
 )
-def test_178_plain_url_and_reference_are_valid(files: Files, webhook: str) -> None:
+def test_148_plain_url_and_reference_are_valid(files: Files, webhook: str) -> None:
     files.community()
     files.customer(f"notify: {{webhook: {webhook}}}\n")
     assert files.codes() == []
@@ -47,14 +47,14 @@ def test_178_plain_url_and_reference_are_valid(files: Files, webhook: str) -> No
 @pytest.mark.parametrize(
     ("webhook", "code"), [("{secret: A B}", "invalid-id"), ("{url: x}", "unknown-key"), ("{}", "missing-key")]
 )
-def test_178_mistake_in_a_reference_has_its_place(files: Files, webhook: str, code: str) -> None:
+def test_148_mistake_in_a_reference_has_its_place(files: Files, webhook: str, code: str) -> None:
     files.community()
     files.customer(f"notify: {{webhook: {webhook}}}\n")
     assert code in files.codes()
     assert "customer.yaml" in files.said()
 
 
-def test_178_masked_url_has_only_scheme_and_host() -> None:
+def test_148_masked_url_has_only_scheme_and_host() -> None:
     assert mask_url("https://hooks.slack.com/services/T0/B0/x") == "https://hooks.slack.com/…"
     assert mask_url("https://h.example:8443/?key=x") == "https://h.example:8443/…"
     assert mask_url("https://h.example/") == "https://h.example"

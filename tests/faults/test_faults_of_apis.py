@@ -401,7 +401,7 @@ def test_58_unsorted_server_resumes_too(api: ApiSchool) -> None:
 
 
 @pytest.mark.parametrize(("total", "code"), [("X-Total-Count", "incomplete-collection"), (None, "empty-collection")])
-def test_132_changes_for_a_key_that_sees_nothing_are_no_quiet_night(api: ApiSchool, total: Any, code: str) -> None:
+def test_120_changes_for_a_key_that_sees_nothing_are_no_quiet_night(api: ApiSchool, total: Any, code: str) -> None:
     changes_later(api)
     nothing = whenever("*", EmptyPage())
     said = api.refused(code, nothing, switches=Switches(total=total, link=None))
@@ -409,7 +409,7 @@ def test_132_changes_for_a_key_that_sees_nothing_are_no_quiet_night(api: ApiScho
 
 
 @pytest.mark.parametrize("how", [Switches(), Switches(total=None), SILENT], ids=["total", "links", "neither"])
-def test_133_a_404_behind_the_end_is_an_end(api: ApiSchool, how: Switches) -> None:
+def test_121_a_404_behind_the_end_is_an_end(api: ApiSchool, how: Switches) -> None:
     ends = {name: len(DAY_TWO.ids(name)) for name in ("orgs", "users", "classes", "enrollments", "courses")}
     faults = [Fault(name, Status(404), offset=rows, times=None) for name, rows in ends.items()]
     api.comes_through(*faults, switches=how)
@@ -417,7 +417,7 @@ def test_133_a_404_behind_the_end_is_an_end(api: ApiSchool, how: Switches) -> No
 
 @pytest.mark.parametrize("how", [Switches(), Switches(link="cursor"), Switches(link="cursor", total=None), SILENT])
 @pytest.mark.parametrize("collection", ["users", "enrollments", "academicSessions"])
-def test_134_a_404_in_the_middle_is_no_missing_collection(
+def test_122_a_404_in_the_middle_is_no_missing_collection(
     project: Project, serving: Serving, monkeypatch: pytest.MonkeyPatch, collection: str, how: Switches
 ) -> None:
     """The first fetch of a customer, with two rows a page."""

@@ -199,7 +199,7 @@ def test_every_line_of_a_file_of_faults_reads(school: School) -> None:
         school.held(DAY_ONE.raw("users.csv", as_file(lines("users"))), "row-count-drop")
 
 
-def test_129_a_blank_mode_of_a_file_that_no_sync_reads_is_told(school: School) -> None:
+def test_117_a_blank_mode_of_a_file_that_no_sync_reads_is_told(school: School) -> None:
     manifest = DAY_ONE.files()["manifest.csv"].replace(b"file.results,absent", b"file.results,")
     found = school.told(DAY_ONE.raw("manifest.csv", manifest), "blank-mode")
     assert found["message"] == "file.results has no mode; it is read as absent"
@@ -208,14 +208,14 @@ def test_129_a_blank_mode_of_a_file_that_no_sync_reads_is_told(school: School) -
     )
 
 
-def test_137_backslashes_that_lead_nowhere_are_read_as_slashes(school: School, tmp_path: Path) -> None:
+def test_124_backslashes_that_lead_nowhere_are_read_as_slashes(school: School, tmp_path: Path) -> None:
     members = [(entry(f"roster\\{name}"), content) for name, content in DAY_ONE.files().items()]
     found = school.told(packed(tmp_path / "by-powershell.zip", *members, without=DAY_ONE.files()), "backslash-in-name")
     assert found["hint"] == "Pack it with PowerShell 7 or another program: the ZIP format requires slashes."
     school.refused(packed(tmp_path / "out.zip", (entry("..\\users.csv"), b"x")), "unsafe-member-name")
 
 
-def test_138_a_bundle_of_another_version_than_the_file_says_is_told(school: School) -> None:
+def test_125_a_bundle_of_another_version_than_the_file_says_is_told(school: School) -> None:
     found = school.told(DAY_ONE.version12(), "version-differs")
     assert found["message"] == "the roster is OneRoster 1.2, but rostering.version is 1.1; it is read as 1.2"
     old = DAY_ONE.raw("manifest.csv", DAY_ONE.files()["manifest.csv"].replace(b"version,1.1", b"version,1.0"))

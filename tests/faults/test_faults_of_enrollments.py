@@ -61,7 +61,7 @@ def _in_new_class(row: Any, renew: bool) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_115_enrollment_ids_made_anew_in_each_export_are_recognized(anywhere: School) -> None:
+def test_112_enrollment_ids_made_anew_in_each_export_are_recognized(anywhere: School) -> None:
     rows = count(anywhere, ACTIVE)
     before = set(anywhere.project.ask(IN_CLASSES))
     for night in ("a", "b", "c"):
@@ -80,7 +80,7 @@ def test_115_enrollment_ids_made_anew_in_each_export_are_recognized(anywhere: Sc
 
 
 @pytest.mark.slow
-def test_115_new_enrollment_ids_can_be_undone(anywhere: School) -> None:
+def test_112_new_enrollment_ids_can_be_undone(anywhere: School) -> None:
     before = anywhere.live()
     assert anywhere.apply(with_new_enrollment_ids(DAY_ONE, "a")).code == 0
     assert anywhere.project.run("undo", "2", "--yes").code == 0
@@ -89,7 +89,7 @@ def test_115_new_enrollment_ids_can_be_undone(anywhere: School) -> None:
 
 
 @pytest.mark.slow
-def test_116_a_repeated_enrollment_counts_once(anywhere: School) -> None:
+def test_113_a_repeated_enrollment_counts_once(anywhere: School) -> None:
     row = DAY_ONE.tables["enrollments"][0]
     twice = DAY_ONE.with_row("enrollments", "again", **{**row, "sourcedId": "again", "endDate": "2028-06-01"})
     plan = anywhere.plan(twice)
@@ -105,7 +105,7 @@ def test_116_a_repeated_enrollment_counts_once(anywhere: School) -> None:
 
 
 @pytest.mark.slow
-def test_116_an_undo_leaves_out_what_would_repeat_an_enrollment(anywhere: School) -> None:
+def test_113_an_undo_leaves_out_what_would_repeat_an_enrollment(anywhere: School) -> None:
     """The person left the class in run 2 and is in it again by run 3, under another sourcedId."""
     row = DAY_ONE.tables["enrollments"][0]
     without = DAY_ONE.without("enrollments", [row["sourcedId"]])
@@ -120,7 +120,7 @@ def test_116_an_undo_leaves_out_what_would_repeat_an_enrollment(anywhere: School
 
 @pytest.mark.slow
 @pytest.mark.parametrize("renew_enrollments", [False, True])
-def test_117_classes_with_new_ids_lose_nobody_while_their_moves_wait(
+def test_114_classes_with_new_ids_lose_nobody_while_their_moves_wait(
     anywhere: School, *, renew_enrollments: bool
 ) -> None:
     """Five of eight classes are within the limit on classes; their enrollments are beyond that on enrollments."""
@@ -142,7 +142,7 @@ def test_117_classes_with_new_ids_lose_nobody_while_their_moves_wait(
     assert anywhere.plan(later).code == 0
 
 
-def test_118_a_class_that_enrollments_still_name_stays(school: School) -> None:
+def test_115_a_class_that_enrollments_still_name_stays(school: School) -> None:
     """classes.csv lacks the class; the rows of enrollments.csv that name it are quarantined."""
     small = {**DAY_ONE.tables["classes"][0], "sourcedId": "small"}
     row = {**DAY_ONE.tables["enrollments"][0], "classSourcedId": "small"}
@@ -162,7 +162,7 @@ def test_118_a_class_that_enrollments_still_name_stays(school: School) -> None:
 
 
 @pytest.mark.slow
-def test_119_an_enrollment_id_given_to_somebody_else_each_day_fills_the_window(anywhere: School) -> None:
+def test_116_an_enrollment_id_given_to_somebody_else_each_day_fills_the_window(anywhere: School) -> None:
     """Twelve rows a day, of 200 with at most 50 to lose in a week: from the fifth day on they are held. Who gets one is
     of the other school, and so in none of its classes."""
     rows = DAY_ONE.tables["enrollments"][:12]
@@ -181,7 +181,7 @@ def test_119_an_enrollment_id_given_to_somebody_else_each_day_fills_the_window(a
 
 
 @pytest.mark.slow
-def test_119_a_person_who_is_in_the_class_again_counts_no_more(anywhere: School) -> None:
+def test_116_a_person_who_is_in_the_class_again_counts_no_more(anywhere: School) -> None:
     rows = DAY_ONE.tables["enrollments"][:12]
     without = DAY_ONE.without("enrollments", [row["sourcedId"] for row in rows])
     again = without

@@ -174,14 +174,14 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("fault", UNREADABLE)
-def test_105_a_file_that_cannot_be_read_for_most_of_its_rows_is_refused(school: School, fault: str) -> None:
+def test_104_a_file_that_cannot_be_read_for_most_of_its_rows_is_refused(school: School, fault: str) -> None:
     made, file = UNREADABLE[fault]
     told = school.refused(made, "most-rows-quarantined")
     assert f"rows of {file}.csv are quarantined" in told["message"]
 
 
 @pytest.mark.parametrize("fault", ["enabledUser", "header-only roles.csv", "ids of users"])
-def test_105_a_first_load_of_nobody_is_refused_too(project: Project, fault: str) -> None:
+def test_104_a_first_load_of_nobody_is_refused_too(project: Project, fault: str) -> None:
     project.customer()
     made, _ = UNREADABLE[fault]
     path = made.zip(project.folder / "first.zip")
@@ -193,13 +193,13 @@ def test_105_a_first_load_of_nobody_is_refused_too(project: Project, fault: str)
     assert "[most-rows-quarantined]" in checked.out
 
 
-def test_105_the_cause_is_named_before_its_consequences(school: School) -> None:
+def test_104_the_cause_is_named_before_its_consequences(school: School) -> None:
     customer = school.plan(UNREADABLE["ids of users"][0]).json["customers"][0]
     files = [each["file"] for each in customer["diagnostics"] if each["code"] == "most-rows-quarantined"]
     assert files == ["users.csv", "enrollments.csv"]
 
 
-def test_106_many_quarantined_rows_hold_every_loss(anywhere: School) -> None:
+def test_105_many_quarantined_rows_hold_every_loss(anywhere: School) -> None:
     made = numbered(*range(40, 60), enabledUser="null").without_users(["u-0099", "u-0098"])
     customer = anywhere.held(made, "many-quarantined-rows")
     (told,) = [each for each in customer["diagnostics"] if each["code"] == "many-quarantined-rows"]
@@ -208,12 +208,12 @@ def test_106_many_quarantined_rows_hold_every_loss(anywhere: School) -> None:
     assert {change["held"] for change in customer["changes"] if change["kind"] == "user"} == {True}
 
 
-def test_106_usernames_that_many_share_hold_too(school: School) -> None:
+def test_105_usernames_that_many_share_hold_too(school: School) -> None:
     made = numbered(*range(40, 60), username="pupil").without_users(["u-0099"])
     school.held(made, "many-quarantined-rows")
 
 
-def test_107_a_few_quarantined_rows_are_counted_in_every_report(school: School) -> None:
+def test_106_a_few_quarantined_rows_are_counted_in_every_report(school: School) -> None:
     path = school.source(numbered(40, 41, enabledUser="null"))
     for form in ("text", "markdown", "html"):
         assert "2 rows quarantined" in school.project.run("plan", "springfield", "--zip", path, "--format", form).out
@@ -222,7 +222,7 @@ def test_107_a_few_quarantined_rows_are_counted_in_every_report(school: School) 
 ENDS = "SELECT count(*) FROM enrollments WHERE begin_date = '2026-08-20' AND end_date = '2027-06-11'"
 
 
-def test_108_dates_that_cannot_be_read_keep_those_of_the_store(anywhere: School) -> None:
+def test_107_dates_that_cannot_be_read_keep_those_of_the_store(anywhere: School) -> None:
     before = anywhere.project.ask(ENDS)
     made = every("enrollments", beginDate="8/20/2026", endDate="6/11/2027", primary="perhaps")
     customer = anywhere.quiet(made)
@@ -233,7 +233,7 @@ def test_108_dates_that_cannot_be_read_keep_those_of_the_store(anywhere: School)
     assert before[0][0] > 0
 
 
-def test_108_a_delta_over_such_a_roster_keeps_them_too(school: School) -> None:
+def test_107_a_delta_over_such_a_roster_keeps_them_too(school: School) -> None:
     before = school.project.ask(ENDS)
     made = every("enrollments", endDate="6/11/2027")
     assert school.apply(made).code == 0
@@ -241,7 +241,7 @@ def test_108_a_delta_over_such_a_roster_keeps_them_too(school: School) -> None:
     assert school.project.ask(ENDS) == before
 
 
-def test_108_other_values_of_the_same_row_still_change(school: School) -> None:
+def test_107_other_values_of_the_same_row_still_change(school: School) -> None:
     rows = [{**row, "endDate": "6/11/2027", "beginDate": "2026-09-01"} for row in DAY_ONE.tables["enrollments"][:3]]
     made = DAY_ONE.with_rows("enrollments", [*rows, *DAY_ONE.tables["enrollments"][3:]])
     found = changes(school.plan(made), "enrollment")
@@ -259,7 +259,7 @@ def test_108_other_values_of_the_same_row_still_change(school: School) -> None:
         ("classes", "termSourcedIds", "terms"),
     ],
 )
-def test_109_a_value_that_vanishes_for_many_is_held(anywhere: School, table: str, field: str, words: str) -> None:
+def test_108_a_value_that_vanishes_for_many_is_held(anywhere: School, table: str, field: str, words: str) -> None:
     path = anywhere.source(every(table, **{field: ""}))
     customer = anywhere.plan(path).json["customers"][0]
     assert customer["outcome"] == "held"
@@ -269,7 +269,7 @@ def test_109_a_value_that_vanishes_for_many_is_held(anywhere: School, table: str
     assert anywhere.plan(DAY_ONE).code == 0
 
 
-def test_109_a_few_values_may_vanish_and_all_of_a_small_school_may_not(project: Project) -> None:
+def test_108_a_few_values_may_vanish_and_all_of_a_small_school_may_not(project: Project) -> None:
     project.customer()
     made = bundle(users=100)
     small = ["u-0090", "u-0091"]
@@ -286,7 +286,7 @@ def test_109_a_few_values_may_vanish_and_all_of_a_small_school_may_not(project: 
     assert "2 of 2 people at Small would lose their email." in read_plan(project, made.zip(path))
 
 
-def test_110_a_roster_without_values_to_match_with_is_warned_of_at_once(project: Project) -> None:
+def test_109_a_roster_without_values_to_match_with_is_warned_of_at_once(project: Project) -> None:
     project.customer()
     path = every("users", identifier="").zip(project.folder / "first.zip")
     plan = project.plan("springfield", "--zip", path)
@@ -305,7 +305,7 @@ def with_grade(grade: str) -> Bundle:
     return made
 
 
-def test_111_a_whole_grade_of_a_school_that_leaves_is_held_with_those_words(anywhere: School) -> None:
+def test_110_a_whole_grade_of_a_school_that_leaves_is_held_with_those_words(anywhere: School) -> None:
     assert anywhere.apply(with_grade("04")).code == 0
     made = with_grade("04").without_users(FEW)
     customer = anywhere.plan(made).json["customers"][0]
@@ -316,7 +316,7 @@ def test_111_a_whole_grade_of_a_school_that_leaves_is_held_with_those_words(anyw
     assert before <= anywhere.live()
 
 
-def test_111_at_one_school_the_school_is_named(school: School) -> None:
+def test_110_at_one_school_the_school_is_named(school: School) -> None:
     made = with_grade("04").with_user("u-0097", grades="04", orgSourcedIds="s-2")
     made = made.with_user("u-0099", grades="04", orgSourcedIds="s-2")
     assert school.apply(made).code == 0
@@ -325,14 +325,14 @@ def test_111_at_one_school_the_school_is_named(school: School) -> None:
     assert told.count("would be left") == 1
 
 
-def test_111_promotion_is_no_loss_and_neither_is_a_grade_that_others_come_into(school: School) -> None:
+def test_110_promotion_is_no_loss_and_neither_is_a_grade_that_others_come_into(school: School) -> None:
     assert school.apply(with_grade("04")).code == 0
     assert school.plan(with_grade("06")).code == 2
     come = with_grade("04").without_users(FEW).with_user("u-0096", grades="04")
     assert school.plan(come).code == 2
 
 
-def test_112_an_approval_in_advance_releases_a_graduating_class(school: School) -> None:
+def test_111_an_approval_in_advance_releases_a_graduating_class(school: School) -> None:
     assert school.apply(with_grade("12")).code == 0
     path = school.project.customer()
     text = path.read_text(encoding="utf-8")
@@ -357,7 +357,7 @@ def test_102_a_school_below_a_department_without_a_parent_is_protected_in_1_2_to
     assert "North (north) has no parent in orgs.csv; 4 people and 1 class are in it" in told
 
 
-def test_109_a_column_that_is_missing_is_held_like_a_blank_one(school: School) -> None:
+def test_108_a_column_that_is_missing_is_held_like_a_blank_one(school: School) -> None:
     lines = [line.split(",") for line in DAY_ONE.text("users").splitlines()]
     place = lines[0].index("identifier")
     text = "".join(",".join(line[:place] + line[place + 1 :]) + "\n" for line in lines)
@@ -374,7 +374,7 @@ def test_109_a_column_that_is_missing_is_held_like_a_blank_one(school: School) -
     assert {change["action"] for change in changes(school.plan(rekeyed), "user")} == {"rekey"}
 
 
-def test_111_all_teachers_of_a_school_who_leave_are_held_with_those_words(school: School) -> None:
+def test_110_all_teachers_of_a_school_who_leave_are_held_with_those_words(school: School) -> None:
     staff = [row["sourcedId"] for row in DAY_ONE.tables["users"] if row["role"] == "teacher"]
     theirs = [each for each in staff if DAY_ONE.tables["users"][int(each[2:]) - 1]["orgSourcedIds"] == "s-2"]
     assert theirs

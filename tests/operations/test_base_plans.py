@@ -402,7 +402,7 @@ def test_an_older_checkout_shows_what_it_takes_back(repository: Project) -> None
     assert plan.json["base"]["missing_commits"] == 0
 
 
-def test_187_tag_called_like_a_branch_does_not_win(repository: Project) -> None:
+def test_157_tag_called_like_a_branch_does_not_win(repository: Project) -> None:
     merged = git(repository.folder, "rev-parse", "HEAD").strip()
     git(repository.folder, "branch", "release")
     edit(repository, "springfield", "name: Springfield District", "name: Springfield Unified")

@@ -41,7 +41,7 @@ def springfield(project: Project) -> Project:
         ("UPDATE lessons SET title = 'Bones' WHERE slug = 'cells-2'", "lesson", "title", ("Bones", "Cells")),
     ],
 )
-def test_188_column_written_by_hand_is_drift_and_is_reverted(
+def test_158_column_written_by_hand_is_drift_and_is_reverted(
     springfield: Project, statement: str, kind: str, path: str, values: tuple[str, str]
 ) -> None:
     with springfield.by_hand() as cursor:

@@ -149,7 +149,7 @@ def test_nothing_of_the_person_remains_and_others_stay_untouched(springfield: Pr
     assert others(springfield) == before
 
 
-def test_153_limit_uses_of_the_person_are_blanked_and_still_counted(springfield: Project) -> None:
+def test_139_limit_uses_of_the_person_are_blanked_and_still_counted(springfield: Project) -> None:
     applied(springfield, DAY_ONE)
     zed = account(springfield)
     uses = number(springfield, "limit_uses")

@@ -46,7 +46,7 @@ def set_status(project: Project, status: str) -> Path:
     return path
 
 
-def test_170_deactivation_waits_with_all_its_people(springfield: Project) -> None:
+def test_143_deactivation_waits_with_all_its_people(springfield: Project) -> None:
     people = springfield.ask("select count(*) from accounts where tombstoned_at is null")[0][0]
     set_status(springfield, "deactivated")
     plan = springfield.plan()
@@ -68,7 +68,7 @@ def test_170_deactivation_waits_with_all_its_people(springfield: Project) -> Non
     assert springfield.plan().code == 2
 
 
-def test_170_a_license_that_ends_in_the_past_waits_with_its_members(springfield: Project) -> None:
+def test_143_a_license_that_ends_in_the_past_waits_with_its_members(springfield: Project) -> None:
     members = count_members(springfield)
     assert members > 30
     community(springfield, ends="2026-08-02")
@@ -78,7 +78,7 @@ def test_170_a_license_that_ends_in_the_past_waits_with_its_members(springfield:
     assert springfield.plan().code == 2
 
 
-def test_170_narrowed_members_wait_and_the_rest_goes_on(springfield: Project) -> None:
+def test_143_narrowed_members_wait_and_the_rest_goes_on(springfield: Project) -> None:
     members = count_members(springfield)
     teachers = springfield.ask(
         "select count(distinct account_id) from memberships where source = 'roster' and role = 'teacher'"
@@ -101,7 +101,7 @@ def test_170_narrowed_members_wait_and_the_rest_goes_on(springfield: Project) ->
     assert springfield.plan().code == 0
 
 
-def test_170_a_school_that_is_taken_out_counts_its_people_alone(springfield: Project) -> None:
+def test_143_a_school_that_is_taken_out_counts_its_people_alone(springfield: Project) -> None:
     community(springfield, more="members: {schools: [s-1, s-2]}\n")
     springfield.apply("--yes")
     hold = springfield.plan().json["customers"][0]["hold"]
@@ -115,7 +115,7 @@ def test_170_a_school_that_is_taken_out_counts_its_people_alone(springfield: Pro
     assert count_members(springfield) == before - people
 
 
-def test_171_another_address_of_a_lesson_counts_its_readers(springfield: Project) -> None:
+def test_144_another_address_of_a_lesson_counts_its_readers(springfield: Project) -> None:
     lesson = "kind: lesson\nid: leaves\ntitle: Leaves\nurl: https://{host}.example/leaves\n"
     springfield.write("customers/springfield/lessons/leaves.yaml", lesson.format(host="lessons"))
     assert springfield.apply("springfield").code == 0

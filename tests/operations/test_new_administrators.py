@@ -87,7 +87,7 @@ def test_invitations_never_overwrite_an_existing_file(project: Project) -> None:
 
 
 @pytest.mark.parametrize("failing", ["open", "fsync"])
-def test_176_customer_is_not_applied_if_its_invitations_cannot_be_written(
+def test_146_customer_is_not_applied_if_its_invitations_cannot_be_written(
     project: Project, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
     """The other customer is applied all the same."""
@@ -120,7 +120,7 @@ def test_176_customer_is_not_applied_if_its_invitations_cannot_be_written(
     assert "shelbyville: applied" in project.run("apply", "--yes", "shelbyville").out
 
 
-def test_176_file_of_a_run_that_was_not_written_is_deleted(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_146_file_of_a_run_that_was_not_written_is_deleted(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.customer(org=None)
     written: list[Path] = []
 
@@ -137,7 +137,7 @@ def test_176_file_of_a_run_that_was_not_written_is_deleted(project: Project, mon
     assert project.ask("SELECT slug FROM customers") == []
 
 
-def test_176_plan_says_how_many_invitations_are_made(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_146_plan_says_how_many_invitations_are_made(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     def announced() -> list[str]:
         plan = project.plan()
         return [each["message"] for each in plan.json["customers"][0]["diagnostics"] if each["code"] == "invitations"]
@@ -158,7 +158,7 @@ def test_176_plan_says_how_many_invitations_are_made(project: Project, monkeypat
     assert announced() == []
 
 
-def test_177_invite_makes_a_new_link_and_ends_earlier_ones(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_147_invite_makes_a_new_link_and_ends_earlier_ones(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.customer(org=None)
     assert project.apply().code == 0
     [first] = project.folder.glob("invitations-*")
@@ -184,7 +184,7 @@ def test_177_invite_makes_a_new_link_and_ends_earlier_ones(project: Project, mon
     ("customer", "username", "code"),
     [("shelbyville", "ada", 64), ("springfield", "nobody.here", 1), ("springfield", "ADA", 1)],
 )
-def test_177_invite_refuses_who_is_no_administrator(project: Project, customer: str, username: str, code: int) -> None:
+def test_147_invite_refuses_who_is_no_administrator(project: Project, customer: str, username: str, code: int) -> None:
     project.customer(org=None)
     assert project.apply().code == 0
     refused = project.run("invite", customer, username)

@@ -118,7 +118,7 @@ def test_each_delivery_is_logged(hooked: Project, receiver: Receiver, caplog: py
     assert len(receiver.received) == 1
 
 
-def test_179_url_of_a_webhook_is_a_secret_that_no_store_or_report_has(
+def test_149_url_of_a_webhook_is_a_secret_that_no_store_or_report_has(
     hooked: Project, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variable = "RECONCILER_SECRET__SPRINGFIELD__RECEIVER"

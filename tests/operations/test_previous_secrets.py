@@ -50,7 +50,7 @@ def warnings(plan: Result) -> list[tuple[str, int]]:
     ]
 
 
-def test_172_a_previous_secret_of_more_than_thirty_days_is_reported(switched: Project) -> None:
+def test_145_a_previous_secret_of_more_than_thirty_days_is_reported(switched: Project) -> None:
     assert warnings(plan_after(switched, 30)) == []
     late = plan_after(switched, 31)
     assert late.code == 0
@@ -59,7 +59,7 @@ def test_172_a_previous_secret_of_more_than_thirty_days_is_reported(switched: Pr
     assert "previous_secret" in text[line - 1]
 
 
-def test_172_another_previous_secret_begins_anew(switched: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_145_another_previous_secret_begins_anew(switched: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECONCILER_SECRET__SPRINGFIELD__OLD", "another")
     with clock.freeze_time(START + timedelta(days=40)):
         assert switched.apply().code == 0

@@ -30,7 +30,7 @@ def survey(project: Project) -> Any:
     return survey_purge(open_workspace(Location(project.folder / "customers", None, project.store_url)))
 
 
-def test_160_statements_do_not_grow_with_the_customers(project: Project, statements: list[str]) -> None:
+def test_141_statements_do_not_grow_with_the_customers(project: Project, statements: list[str]) -> None:
     for number in range(3):
         project.customer(f"customer-{number}", org=None)
     assert project.apply().code == 0

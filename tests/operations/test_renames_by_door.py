@@ -384,7 +384,7 @@ def moved(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     path.write_text(path.read_text().replace("previously: [springfield]\n", ""))
 
 
-def test_164_rename_without_previously_waits_as_a_whole(springfield: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_142_rename_without_previously_waits_as_a_whole(springfield: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project = springfield
     before = everything(project)
     moved(project, monkeypatch)
@@ -418,7 +418,7 @@ def planned_hold(project: Project, run: int) -> str:
     return str(shown.json["customers"][0]["hold"]["id"])
 
 
-def test_164_rename_that_was_half_applied_is_mended(springfield: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_142_rename_that_was_half_applied_is_mended(springfield: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project = springfield
     project.customer()
     assert project.apply("--yes").code == 0

@@ -52,7 +52,7 @@ def render_all(plan: Plan) -> dict[str, str]:
 
 @pytest.mark.parametrize(("held", "total"), [(1_200, 1_500), (1, 2), (3, 3)])
 @pytest.mark.parametrize("people", [0, 7])
-def test_190_formats_agree_on_what_is_held(held: int, total: int, people: int) -> None:
+def test_160_formats_agree_on_what_is_held(held: int, total: int, people: int) -> None:
     written = render_all(plan_of(held, total, people))
     assert json.loads(written["json"])["summary"]["held"] == held
     changes = f"{held:,} change{'s' if held > 1 else ''}"

@@ -168,7 +168,7 @@ def test_a_full_report_keeps_every_text() -> None:
     "render", [as_json.render_plan_json, text.render_plan_text, markdown.render_plan_markdown, html.render_plan_html]
 )
 @pytest.mark.parametrize("customers", [1, 12])
-def test_178_no_report_shows_the_path_of_a_webhook(render: Render, people: PeopleVisibility, customers: int) -> None:
+def test_148_no_report_shows_the_path_of_a_webhook(render: Render, people: PeopleVisibility, customers: int) -> None:
     before, after = "https://hooks.slack.com/services/T0/B0/k3y", "https://relay.example/in?key=k3y"
     several = []
     for number in range(customers):

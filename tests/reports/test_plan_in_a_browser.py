@@ -152,7 +152,7 @@ OVERLAPS = """() => [...document.querySelectorAll("td")].filter((cell) => cell.c
 
 @pytest.mark.parametrize("plan", [reviews.reviewed, reviews.folded, lambda: samples.plan(samples.updates())])
 @pytest.mark.parametrize("width", [320, 360, 900, 1280])
-def test_190_no_column_overlaps_another(browser: Browser, tmp_path: Path, plan: Any, width: int) -> None:
+def test_160_no_column_overlaps_another(browser: Browser, tmp_path: Path, plan: Any, width: int) -> None:
     page, _, _ = opened(browser, tmp_path, plan(), viewport={"width": width, "height": 800})
     page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     assert page.evaluate(OVERLAPS) == []

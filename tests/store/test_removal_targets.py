@@ -11,11 +11,11 @@ KEPT_OF_A_CUSTOMER = {"runs", "lti_platforms"}
 BLANKED = {"limit_uses"}
 
 
-def test_154_no_table_of_a_person_is_forgotten() -> None:
+def test_140_no_table_of_a_person_is_forgotten() -> None:
     named = {name for name, table in durable.tables.items() if {"account_id", "row_id"} & set(table.columns.keys())}
     assert named - BLANKED <= {target.table for target in ROW_TARGETS}
 
 
-def test_154_no_table_of_a_customer_is_forgotten() -> None:
+def test_140_no_table_of_a_customer_is_forgotten() -> None:
     named = {name for name, table in durable.tables.items() if "customer_id" in table.columns}
     assert named - KEPT_OF_A_CUSTOMER <= {target.table for target in CUSTOMER_TARGETS}
