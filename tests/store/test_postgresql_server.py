@@ -109,6 +109,10 @@ class PooledDialect(PostgresqlDialect):
             self._shared = super().connect(volatile=volatile)
         return _Lent(self._shared)
 
+    def shut_down(self) -> None:
+        """End the one server process."""
+        self._shared.close()
+
 
 class _Lent:
     def __init__(self, raw: Any) -> None:
@@ -123,8 +127,10 @@ class _Lent:
 
 def test_a_pool_in_transaction_mode_is_refused_before_anything_is_written(empty_postgresql: str) -> None:
     open_store(empty_postgresql, ENVIRONMENT, key=KEY)
-    with refused() as said, lock_customer(PooledDialect(empty_postgresql), "springfield"):
+    pooled = PooledDialect(empty_postgresql)
+    with refused() as said, lock_customer(pooled, "springfield"):
         raise AssertionError("nothing is excluded here")
+    pooled.shut_down()
     assert said["code"] == "store-pooled"
     assert "session mode" in said["hint"]
 
