@@ -122,7 +122,10 @@ def survey_purge(workspace: Workspace) -> PurgeSurvey:
 def _find_candidate(
     workspace: Workspace, slug: CustomerId, cut: Moment, now: Moment, *, is_declared: bool, is_concerned: bool
 ) -> PurgeCandidate:
-    """is_concerned: False if nothing of the customer can be past its retention, so that none of it is read."""
+    """Return what a purge up to `cut` would remove of one customer.
+
+    Nothing of the customer is read where `is_concerned` is False: none of it can be past its retention.
+    """
     retention = datetime.fromisoformat(now) - datetime.fromisoformat(cut)
     preview = (
         build_purge_preview(workspace.store, slug, cut, is_configured=is_declared) if is_concerned else NOTHING_TO_PURGE
