@@ -50,11 +50,11 @@ def _warn_old_previous_secrets(
     context: PlanContext, resolved: ResolvedCustomer, record: CustomerRecord | None
 ) -> Iterator[Diagnostic]:
     """Yield a warning for each previous secret that an LMS may still sign with long after the switch to a new one."""
-    platforms = resolved.customer.lti.platforms if resolved.customer.lti and record else ()
+    old = context.store_index.old_previous_secrets.get(record.id, ()) if record else ()
+    # The documents of a customer without one are not read: most customers are planned from their summaries alone.
+    platforms = resolved.customer.lti.platforms if old and resolved.customer.lti else ()
     kept = {f"lti.platforms.{each.id}.previous_secret": each.id for each in platforms if each.previous_secret}
-    if not kept or record is None:
-        return
-    for path, moment in context.store_index.old_previous_secrets.get(record.id, ()):
+    for path, moment in old:
         if path in kept:
             yield build_warning(
                 "old-previous-secret",
