@@ -161,7 +161,7 @@ def test_quotes_stay_only_where_they_are_needed() -> None:
         '" a"': '" a"',
         '"a\\tb"': '"a\\tb"',
         '"https://a.example/b#c"': "https://a.example/b#c",
-        '"a\\u2028b\\u0085"': '"a\\u2028b\\x85"',
+        '"a\\u2028b\\u0085"': '"a\\u2028b\\u0085"',
         '"Málaga 𝄞"': "Málaga 𝄞",
     }
     for given, wanted in texts.items():

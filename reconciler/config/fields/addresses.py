@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 from pydantic import AfterValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from reconciler.config.fields.values import TEXT_PATTERN, Text
+from reconciler.config.fields.values import TEXT_PATTERN, VisibleText
 
 HOST_KEY_PATTERN = re.compile(
     r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521))(?: +([A-Za-z0-9+/]+={0,2})(?: .*)?)?"
@@ -128,9 +128,9 @@ def _iter_ssh_strings(blob: bytes) -> Iterator[bytes]:
         blob = blob[end:]
 
 
-WebUrl = Annotated[Text, AfterValidator(_check_web_url), WithJsonSchema({"type": "string", "format": "uri"})]
+WebUrl = Annotated[VisibleText, AfterValidator(_check_web_url), WithJsonSchema({"type": "string", "format": "uri"})]
 Origin = Annotated[
-    Text,
+    VisibleText,
     AfterValidator(_normalize_origin),
     WithJsonSchema({"type": "string", "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#\s@]+$"}),
 ]

@@ -24,6 +24,12 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from reconciler.model.moment import DURATION_UNITS, format_duration
+from reconciler.model.text_form import (
+    describe_character,
+    find_hidden_character,
+    make_comparison_form,
+    make_visible_form,
+)
 
 TEXT_PATTERN = r"^[^\x00-\x20\x7f-\x9f](?:[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\x9f])?$"
 PARAGRAPH_PATTERN = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]+$"
@@ -53,15 +59,57 @@ PATTERNS: dict[str, tuple[str, str]] = {
     STORE_URL_PATTERN: ("invalid-store", "must be a store URL: sqlite:///FILE or postgresql://HOST/NAME"),
 }
 
+
+def describe_hidden_character(text: str) -> str | None:
+    """Return what a text must not contain: its first invisible character or unusual space, with its place; or None."""
+    place = find_hidden_character(text)
+    if place is None:
+        return None
+    return f"must not contain {describe_character(text[place])} (character {place + 1})"
+
+
+def _refuse_hidden(value: str) -> str:
+    hidden = describe_hidden_character(value)
+    if hidden is not None:
+        raise PydanticCustomError(HIDDEN_CHARACTER, "{problem}", {"problem": hidden})
+    return value
+
+
+def _check_plain_form(value: str) -> str:
+    if make_comparison_form(value) == value:
+        return value
+    strange = next((each for each in value if make_comparison_form(each) != each), value[0])
+    raise PydanticCustomError(
+        "unusual-character",
+        "must be written with plain letters, without {character}",
+        {"character": describe_character(strange)},
+    )
+
+
+#: the code of an invisible character, or of a space that is not U+0020, in a text that programs compare
+HIDDEN_CHARACTER = "invisible-character"
+
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=TEXT_PATTERN)]
+#: a text without invisible characters, such as an address
+VisibleText = Annotated[Text, AfterValidator(_refuse_hidden)]
+#: a text that is compared with the values of rosters, such as a sourcedId or a username: in its visible form
+Key = Annotated[VisibleText, AfterValidator(make_visible_form)]
+ConsumerKey = Annotated[Key, AfterValidator(_check_plain_form)]
 Paragraph = Annotated[str, StringConstraints(min_length=1, max_length=10_000, pattern=PARAGRAPH_PATTERN)]
 ID_CONSTRAINTS = StringConstraints(min_length=1, max_length=80, pattern=ID_PATTERN)
 Id = Annotated[str, ID_CONSTRAINTS]
 Country = Annotated[str, StringConstraints(pattern=COUNTRY_PATTERN)]
 Clock = Annotated[str, StringConstraints(pattern=CLOCK_PATTERN)]
-Email = Annotated[str, StringConstraints(max_length=254, pattern=EMAIL_PATTERN)]
+Email = Annotated[
+    str,
+    StringConstraints(max_length=254, pattern=EMAIL_PATTERN),
+    AfterValidator(_refuse_hidden),
+    AfterValidator(make_visible_form),
+]
 Host = Annotated[str, StringConstraints(max_length=253, pattern=HOST_PATTERN)]
-RemotePath = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=REMOTE_PATH_PATTERN)]
+RemotePath = Annotated[
+    str, StringConstraints(min_length=1, max_length=1000, pattern=REMOTE_PATH_PATTERN), AfterValidator(_refuse_hidden)
+]
 RemoteSuffix = Annotated[str, StringConstraints(pattern=REMOTE_SUFFIX_PATTERN)]
 StoreUrl = Annotated[str, StringConstraints(max_length=1000, pattern=STORE_URL_PATTERN)]
 

@@ -25,6 +25,8 @@ class SyntaxScalar:
     style: ScalarStyle = ScalarStyle.QUOTED
     #: chomping and unindented lines of a folded block; None for other styles
     folded: tuple[str, tuple[str, ...]] | None = None
+    #: a double-quoted scalar as written, on one line, if it has escapes of code points; None for any other
+    escaped: str | None = None
 
 
 @dataclass(slots=True)

@@ -18,6 +18,10 @@ from reconciler.config.formatting.nodes import (
 )
 
 _GAP = re.compile(r"(?:[^#-]|#[^\n\r\x85\u2028\u2029]*)*")
+#: an escape of a double-quoted scalar that the writer does not write by itself; of two backslashes the second is text
+_CODE_POINT_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\[xuUNLP_abevf0 /]")
+_CONTINUED_LINE = re.compile(r"(?<!\\)((?:\\\\)*)\\\n[ \t]*")
+_FOLDED_LINE = re.compile(r"[ \t]*\n(?:[ \t]*\n)*[ \t]*")
 
 
 @dataclass(slots=True, eq=False)
@@ -144,7 +148,25 @@ class _SyntaxParser:
         if event.style == ">":
             folded = _parse_folded_block(self._text[start:end], event.value)
             return SyntaxScalar(event.value, ScalarStyle.FOLDED if folded else ScalarStyle.QUOTED, folded)
+        if event.style == '"':
+            escaped = _parse_escapes(self._text[start:end], event.value)
+            return SyntaxScalar(event.value, ScalarStyle.QUOTED, escaped=escaped)
         return SyntaxScalar(event.value, ScalarStyle.PLAIN if event.implicit[0] else ScalarStyle.QUOTED)
+
+
+def _parse_escapes(source: str, value: str) -> str | None:
+    """Return a double-quoted scalar on one line as written; None if it has no escapes of code points, which the writer
+    would replace by the characters themselves."""
+    if not _CODE_POINT_ESCAPE.search(source):
+        return None
+    if len(source.splitlines()) > 1:
+        # Joined as YAML does it: a break is a space, each further one stays, and a backslash removes it.
+        source = _CONTINUED_LINE.sub(r"\1", "\n".join(source.splitlines()))
+        source = _FOLDED_LINE.sub(lambda gap: "\\n" * (gap[0].count("\n") - 1) or " ", source)
+        parser = CParser(source)
+        events = [parser.get_event() for _ in range(3)]
+        return source if events[2].value == value else None
+    return source
 
 
 _NOTHING = SyntaxScalar("", ScalarStyle.PLAIN)

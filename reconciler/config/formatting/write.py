@@ -59,6 +59,8 @@ def get_scalar_meaning(scalar: SyntaxScalar) -> tuple[str, bool]:
 
 def format_inline_scalar(scalar: SyntaxScalar, *, flow: bool) -> str:
     """Return a scalar on one line. flow: inside braces or brackets."""
+    if scalar.escaped is not None:
+        return scalar.escaped
     if is_null(scalar):
         return "null"
     text = scalar.value
@@ -73,7 +75,7 @@ def format_block_scalar(scalar: SyntaxScalar) -> tuple[str, tuple[str, ...]] | N
         chomping, lines = scalar.folded
         return f">{chomping}", lines
     text = scalar.value
-    if "\n" not in text:
+    if "\n" not in text or scalar.escaped is not None:
         return None
     chomping = "" if text.endswith("\n") else "-"
     core = text.removesuffix("\n")

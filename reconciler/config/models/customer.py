@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 from pydantic import Discriminator, Tag
 
 from reconciler.config.fields.addresses import WebUrl, get_host, is_capability_url, is_https, is_private_host
-from reconciler.config.fields.values import ID_CONSTRAINTS, Country, Day, Email, OneOf, Paragraph, Text, Timezone
+from reconciler.config.fields.values import ID_CONSTRAINTS, Country, Day, Email, Key, OneOf, Paragraph, Text, Timezone
 from reconciler.config.models import declaration
 from reconciler.config.models.lti import Lti
 from reconciler.config.models.rostering import ManualRostering, Rostering
 from reconciler.config.models.secret import SecretReference
 from reconciler.model.ids import CustomerId
+from reconciler.model.text_form import make_username_key
 
 
 class Profile(declaration.Declaration):
@@ -37,7 +38,7 @@ class Administrator(declaration.Declaration):
     """Last name."""
     email: Email
     """The person's email address."""
-    username: Text
+    username: Key
     """The name to sign in with. It also identifies the person: another username is another person."""
     role: Annotated[Literal["admin", "instructor"], OneOf()]
     """At least one person must be admin."""
@@ -208,11 +209,11 @@ class Customer(declaration.DeclarationWithRules):
     def _check_usernames_differ(self, context: declaration.ValidationContext) -> Iterable[declaration.RuleViolation]:
         seen: set[str] = set()
         for place, username in declaration.iter_item_values(self.administrators, "username"):
-            if username.casefold() in seen:
+            if make_username_key(username) in seen:
                 yield declaration.RuleViolation(
                     "duplicate-username",
                     "two administrators have this username",
                     ("administrators", place, "username"),
                     "Give each person a different username (case does not matter).",
                 )
-            seen.add(username.casefold())
+            seen.add(make_username_key(username))

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from reconciler.config.fields.addresses import Origin
-from reconciler.config.fields.values import Id, OneOf, Text
+from reconciler.config.fields.values import ConsumerKey, Id, OneOf
 from reconciler.config.models import declaration
 from reconciler.config.models.secret import SecretReference, SharedSecret
 
@@ -16,7 +16,7 @@ class Platform(declaration.Declaration):
     """Identifies people together with their user_id, so it must never change; the consumer key may."""
     version: Annotated[Literal["1.1"], OneOf()] = "1.1"
     """The version of LTI."""
-    consumer_key: Text
+    consumer_key: ConsumerKey
     """The key that the LMS signs with; unique across all customers."""
     shared_secret: SharedSecret
     """The secret that the LMS signs with."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from reconciler.config.fields.values import Count, Day, OneOf, Retention, Text
+from reconciler.config.fields.values import Count, Day, Key, OneOf, Retention, Text
 from reconciler.config.models import declaration
 from reconciler.config.models.limits import Limits
 from reconciler.config.models.sync import Sync
@@ -18,13 +18,13 @@ from reconciler.model.role import Role
 class SelectionSettings(declaration.Declaration):
     """The part of the roster that is synced. A list that is left out selects all."""
 
-    schools: tuple[Text, ...] | None = None
+    schools: tuple[Key, ...] | None = None
     """sourcedIds of schools."""
-    grades: tuple[Text, ...] | None = None
+    grades: tuple[Key, ...] | None = None
     """Grades, as the roster writes them."""
     roles: tuple[Annotated[Role, OneOf()], ...] | None = None
     """Roles of people."""
-    classes: tuple[Text, ...] | None = None
+    classes: tuple[Key, ...] | None = None
     """sourcedIds of classes."""
 
 
@@ -77,9 +77,9 @@ class PreApprovalSettings(declaration.Declaration):
 class MergeSettings(declaration.DeclarationWithRules):
     """Two accounts of one person, to become one. Only an entry here merges accounts; equal values never do."""
 
-    keep: Text
+    keep: Key
     """The sourcedId of the account that stays and gets everything that both have."""
-    merge: Text
+    merge: Key
     """The sourcedId of the account that is merged into it, or of a row that gets no account of its own."""
     reason: Text
     """The reason why they are one person, for later readers."""
@@ -109,14 +109,14 @@ class OneRosterRostering(declaration.DeclarationWithRules):
     """The source of the customer's people."""
     version: Annotated[Literal["1.1", "1.2"], OneOf()] = "1.1"
     """The OneRoster version of the source."""
-    client_partner_id: Text
+    client_partner_id: Key
     """The sourcedId of this customer's org in the roster; rows of other orgs are left out."""
     schools_without_parent: Annotated[Literal["protect", "ours"], OneOf()] = "protect"
     """Schools without a parent in the roster. protect: their people stay unchanged. ours: they are this customer's, if
     the source has no other district."""
     match_with: Annotated[Literal["identifier", "sourced_id", "email", "username"], OneOf()]
     """The field that matches roster rows to accounts."""
-    suffix: Text | None = None
+    suffix: Key | None = None
     """Appended to every username from the roster, so that two customers can have the same one."""
     sync: Sync
     """How the roster arrives."""
@@ -126,7 +126,7 @@ class OneRosterRostering(declaration.DeclarationWithRules):
     """What happens to an account whose person is no longer in the roster."""
     limits: Limits = Limits()
     """How much a roster may remove or change without approval."""
-    protect: tuple[Text, ...] = ()
+    protect: tuple[Key, ...] = ()
     """sourcedIds of people that a roster never removes."""
     merges: tuple[MergeSettings, ...] = ()
     """Pairs of accounts that belong to one person."""

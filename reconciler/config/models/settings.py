@@ -62,7 +62,7 @@ class SmtpMail(Declaration):
     """The server's port."""
     security: Annotated[Literal["starttls", "tls", "none"], values.OneOf()] = "starttls"
     """The encryption of the connection; none is only for a server on this machine."""
-    username: values.Text | None = None
+    username: values.Key | None = None
     """The user to sign in as, if the server requires it; the password is the variable RECONCILER_SMTP_PASSWORD."""
     sender: values.Email
     """The sender's email address."""
@@ -135,7 +135,7 @@ def _check_network_entry(value: str) -> str:
 class Network(Declaration):
     """Access to other hosts."""
 
-    allow: tuple[Annotated[values.Text, AfterValidator(_check_network_entry)], ...] = ()
+    allow: tuple[Annotated[values.Key, AfterValidator(_check_network_entry)], ...] = ()
     """Private or plain-http hosts that are allowed: names, addresses or networks such as 10.20.0.0/16. Default: none.
     """
     fetches_per_host: values.Positive = 2

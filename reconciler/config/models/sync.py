@@ -94,7 +94,7 @@ class SftpSync(SchedulableSync):
     """The server's host name, without sftp://."""
     port: values.Port = 22
     """The server's port."""
-    username: values.Text
+    username: values.Key
     """The user to sign in as."""
     password: SecretReference | None = None
     """The secret that holds the user's password; an alternative to private_key."""
@@ -157,13 +157,13 @@ class ApiSync(SchedulableSync):
     """The base URL, including /ims/oneroster/v1p1 (or …/rostering/v1p2)."""
     authorization: Annotated[Literal["oauth1", "oauth2"], values.OneOf()]
     """How the API requires requests to be authorized; OneRoster 1.2 requires oauth2."""
-    consumer_key: values.Text
+    consumer_key: values.Key
     """The consumer key (oauth2: client ID) issued by the API's owner."""
     secret_key: SecretReference
     """The secret that belongs to the consumer key."""
     token_url: WebUrl | None = None
     """oauth2: the URL that issues tokens."""
-    scopes: tuple[values.Text, ...] = ()
+    scopes: tuple[values.Key, ...] = ()
     """oauth2: the scopes to request. Default: the scopes that OneRoster defines."""
     signature: Annotated[Literal["hmac-sha1", "hmac-sha256"], values.OneOf()] | None = None
     """oauth1: the signature method. Default: hmac-sha1, which most servers support."""

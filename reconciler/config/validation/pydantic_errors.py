@@ -13,13 +13,13 @@ from zoneinfo import available_timezones
 
 from pydantic import ValidationError
 
-from reconciler.config.fields.values import PATTERNS
+from reconciler.config.fields.values import HIDDEN_CHARACTER, PATTERNS, describe_hidden_character
 from reconciler.config.models.declaration import BROKEN_RULES, RuleViolation, ValidationContext
 from reconciler.config.models.secret import SECRET_KEYS
 from reconciler.config.validation.model_keys import KeyPath, ModelClass, find_field, find_shape, get_tag
 from reconciler.config.validation.partial_document import find_misspelled_key, find_rule_violations
 from reconciler.config.validation.synonyms import KEY_SYNONYMS, VALUE_SYNONYMS
-from reconciler.config.yaml.reader import KEY_LIKE
+from reconciler.config.yaml.reader import HIDDEN_CHARACTER_HINT, KEY_LIKE
 from reconciler.config.yaml.tree import MappingNode, Node, find_place, get_key_span, get_value_span
 from reconciler.model.diagnostic import Diagnostic, build_error
 from reconciler.model.suggestion import find_intended_name
@@ -29,6 +29,17 @@ QUOTABLE_VALUE_PATTERN = re.compile(r"[A-Za-z0-9_.+-]{1,32}")
 KINDS_THAT_SHOW_VALUE = frozenset(
     {"invalid-choice", "wrong-type", "invalid-date", "invalid-duration", "greater_than_equal", "less_than_equal"}
 )
+#: types of errors in texts that programs compare: an invisible character in one explains the error
+KINDS_OF_COMPARED_TEXT = KINDS_THAT_SHOW_VALUE | {
+    HIDDEN_CHARACTER,
+    "invalid-host-key",
+    "invalid-network",
+    "invalid-origin",
+    "invalid-timezone",
+    "invalid-url",
+    "string_pattern_mismatch",
+    "unknown-format",
+}
 
 #: pydantic's type -> (code of the diagnostic, what the value must be, with `{}` for the error's context)
 PYDANTIC_ERROR_TYPES: dict[str, tuple[str, str]] = {
@@ -184,6 +195,11 @@ def _describe_value_error(
 ) -> Diagnostic:
     place, node, existing = find_place(tree, path)
     field = find_field(model, path)
+    hidden = describe_hidden_character(node) if isinstance(node, str) and kind in KINDS_OF_COMPARED_TEXT else None
+    if hidden is not None:
+        return build_error(
+            HIDDEN_CHARACTER, f"{_format_name(existing)} {hidden}", get_value_span(place), HIDDEN_CHARACTER_HINT
+        )
     if kind == "invalid-choice":
         return _describe_invalid_choice(
             _format_name(existing), facts["choices"], path, tree, field.description if field else None

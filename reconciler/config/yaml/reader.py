@@ -24,6 +24,7 @@ from ruamel.yaml.events import (
 from reconciler.config.yaml.syntax_errors import describe_syntax_error, find_conflict_marker
 from reconciler.config.yaml.tree import MappingNode, Mark, Node, Place, SequenceNode, get_key_span, get_value_span
 from reconciler.model.diagnostic import Diagnostic, Span, build_error
+from reconciler.model.text_form import describe_character, find_hidden_character, make_visible_form
 
 try:
     from _ruamel_yaml import CParser  # ruamel.yaml.clib; clibz and pure Python are 4 to 20 times slower
@@ -33,6 +34,7 @@ except ModuleNotFoundError as missing:
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 50
+HIDDEN_CHARACTER_HINT = "Delete it and type it again; invisible characters come with pasted text."
 NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 BOM = "\ufeff"
 KEY_LIKE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")
@@ -165,6 +167,8 @@ class _TreeReader:
                 value: Node = None if text in NULLS and event.implicit[0] else text
             else:
                 value = self._read_node(event, value_place, depth + 1)
+            if isinstance(key, str) and not key.isascii():
+                key = self._check_hidden(key, mark)
             if not isinstance(key, str):
                 self._add_error("key-not-text", "a key must be a string", _make_span(file, mark))
             elif key == "<<":
@@ -186,6 +190,19 @@ class _TreeReader:
             else:
                 places[key] = value_place
                 node[key] = value
+
+    def _check_hidden(self, key: str, mark: Mark) -> str:
+        """Return a key without invisible characters, and report the first one: the other keys are still checked."""
+        place = find_hidden_character(key)
+        if place is None:
+            return key
+        self._add_error(
+            "invisible-character",
+            f"a key must not contain {describe_character(key[place])} (character {place + 1})",
+            Span(self._file, mark.line + 1, mark.column + 1),
+            HIDDEN_CHARACTER_HINT,
+        )
+        return make_visible_form(key)
 
     def _read_sequence(self, start: Any, place: Place, depth: int) -> SequenceNode:
         if start.ctag is not None or start.anchor is not None:

@@ -8,6 +8,7 @@ import re
 from ruamel.yaml.error import MarkedYAMLError
 
 from reconciler.model.diagnostic import Diagnostic, Span, build_error
+from reconciler.model.text_form import describe_character, find_hidden_character
 
 #: the lines that git writes around both sides of a merge conflict
 _CONFLICT = re.compile(r"^(?:<{7}|>{7}|\|{7})(?: .*)?$", re.MULTILINE)
@@ -66,6 +67,9 @@ def describe_syntax_error(problem: MarkedYAMLError, text: str, file: str) -> Dia
     message = str(problem.problem)
     started = problem.context_mark.line + 1 if problem.context and problem.context_mark is not None else None
     hint = _find_hint(message, problem.context or "", lines, mark.line, mark.column, started)
+    hidden = find_hidden_character(line)
+    if hidden is not None:
+        hint = f"Replace {describe_character(line[hidden])} in column {hidden + 1} by a space or nothing."
     if started is not None:
         message += f" ({problem.context} that starts in line {started})"
     return build_error("yaml-syntax", message, where, hint)
