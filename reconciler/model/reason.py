@@ -14,9 +14,11 @@ class Reason(StrEnum):
     ADOPTED = "adopted"
     ROSTER_ROW_MISSING = "roster_row_missing"
     ROSTER_TOBEDELETED = "roster_tobedeleted"
+    ROSTER_INACTIVE = "roster_inactive"
     ROSTER_DISABLED = "roster_disabled"
     SCOPE_NARROWED = "scope_narrowed"
     SESSION_ENDED = "session_ended"
+    ROLE_ENDED = "role_ended"
     PARENT_REMOVED = "parent_removed"
     REMOVED_FROM_GIT = "removed_from_git"
     RENAMED = "renamed"
@@ -42,9 +44,11 @@ SENTENCES = {
     Reason.ADOPTED: "The account existed already; the roster manages it from now on.",
     Reason.ROSTER_ROW_MISSING: "It is no longer in the roster.",
     Reason.ROSTER_TOBEDELETED: "The roster marks it for deletion.",
+    Reason.ROSTER_INACTIVE: "The roster marks it as inactive.",
     Reason.ROSTER_DISABLED: "The roster marks the person as not enabled.",
     Reason.SCOPE_NARROWED: "The customer's settings no longer select it.",
     Reason.SESSION_ENDED: "Its term has ended.",
+    Reason.ROLE_ENDED: "Every role of the person has ended.",
     Reason.PARENT_REMOVED: "Its parent is removed.",
     Reason.REMOVED_FROM_GIT: "Its file was removed from the customers repository.",
     Reason.RENAMED: "It was renamed; everything else stays.",

@@ -44,9 +44,17 @@ ROLE_IDS_SCHEMA: dict[str, type[pl.DataType]] = {
 }
 
 
+#: Statuses of rows whose records the source removes; `inactive` is of OneRoster 1.0.
+DELETED_STATUSES = ("tobedeleted", "inactive")
+
 #: The column with the names of a row's fields whose value could not be read, joined by commas; null for none. The store
 #: keeps its values of these fields.
 UNREADABLE = "unreadable"
+
+
+def is_marked_deleted(column: str = "status") -> pl.Expr:
+    """Select rows whose records the source removes by their status."""
+    return pl.col(column).is_in(DELETED_STATUSES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +75,9 @@ class SourceFacts:
 class Snapshot:
     """A checked roster.
 
-    Frames hold good rows only: text columns are null and never empty, `status` is `active` or `tobedeleted`, `line` is
-    the physical line in the file (the header is 1). The frames of a delta hold the last good roster overlaid with the
-    delta's rows, rows to delete included, each with the line in the file that brought it.
+    Frames hold good rows only: text columns are null and never empty, `status` is `active` or one of DELETED_STATUSES,
+    `line` is the physical line in the file (the header is 1). The frames of a delta hold the last good roster overlaid
+    with the delta's rows, rows to delete included, each with the line in the file that brought it.
     """
 
     #: The OneRoster version.
@@ -90,7 +98,7 @@ class Snapshot:
     orgs: pl.DataFrame
     #: sourced_id, status, enabled, username, given_name, family_name, middle_name, identifier, email, grades, line.
     users: pl.DataFrame
-    #: user, org, role (a Role value), primary, line; exactly one row of each user is primary.
+    #: user, org, role (a Role value), primary, begin_date, end_date, line; exactly one row of each user is primary.
     roles: pl.DataFrame
     #: sourced_id, status, title, class_code, class_type, school, course, terms, grades, line, UNREADABLE.
     classes: pl.DataFrame

@@ -67,7 +67,10 @@ def test_person_needs_one_known_org_and_loses_only_unknown_ones(tmp_path: Path) 
 def test_roles_are_one_per_org_with_the_first_primary(tmp_path: Path) -> None:
     snapshot = read(SMALL.with_user("u-0003", orgSourcedIds="s-2,s-1,s-2"), tmp_path)
     third = snapshot.roles.filter(snapshot.roles["user"] == "u-0003")
-    assert third.rows() == [("u-0003", "s-2", "student", True, 4), ("u-0003", "s-1", "student", False, 4)]
+    assert third.rows() == [
+        ("u-0003", "s-2", "student", True, None, None, 4),
+        ("u-0003", "s-1", "student", False, None, None, 4),
+    ]
     assert snapshot.roles.filter("primary")["user"].to_list() == SMALL.ids("users")
 
 

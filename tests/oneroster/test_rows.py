@@ -149,7 +149,7 @@ def test_a_status_in_bulk_is_told_and_read(tmp_path: Path) -> None:
     )
     snapshot = read(made, tmp_path)
     status = dict(snapshot.users.select("sourced_id", "status").rows())
-    assert [status[f"u-000{number}"] for number in range(2, 6)] == ["active", "active", "tobedeleted", "tobedeleted"]
+    assert [status[f"u-000{number}"] for number in range(2, 6)] == ["active", "active", "tobedeleted", "inactive"]
     assert sorted(codes(snapshot.diagnostics)) == ["inactive-status", "status-in-bulk", "value-spelling"]
 
 

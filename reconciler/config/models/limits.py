@@ -71,6 +71,17 @@ class ScopeLimit(Limit):
     """Always allowed, however few people there are."""
 
 
+class VanishingLimit(Limit):
+    """Values that a roster clears, counted for each field."""
+
+    percent: Percent = 10
+    """Percentage of the rows that have a value in the field."""
+    per_school_percent: Percent = 25
+    """Percentage of the people of any one school who have a value in the field."""
+    floor: Count = 5
+    """Always allowed, however few rows have a value, unless all would lose it."""
+
+
 class EscalationLimit(Declaration):
     """People who become teachers or administrators."""
 
@@ -95,5 +106,7 @@ class Limits(Declaration):
     """Changes of username, email or school."""
     scope_narrowed: ScopeLimit = ScopeLimit()
     """People who are removed because `select` was narrowed."""
+    vanishing_values: VanishingLimit = VanishingLimit()
+    """Values that a roster clears, such as emails or end dates, counted for each field."""
     role_escalations: EscalationLimit = EscalationLimit()
     """People who become teachers or administrators."""

@@ -21,7 +21,7 @@ from reconciler.oneroster.csv_file.quarantine import (
     merge_row_faults,
 )
 from reconciler.oneroster.csv_file.sheet import Sheet
-from reconciler.oneroster.snapshot import UNREADABLE
+from reconciler.oneroster.snapshot import UNREADABLE, is_marked_deleted
 from reconciler.oneroster.standard.tables import AGENTS, KIND_OF, Column, Table, ValueType
 from reconciler.oneroster.standard.values import (
     LINE_BREAK,
@@ -111,7 +111,7 @@ MOST_HINTS = 1_000
 #: Guardians and relatives of one person. Six are many; more than this is probably a class list.
 MOST_AGENTS = 10
 
-DELETIONS_SCHEMA: dict[str, type[pl.DataType]] = {"sourced_id": pl.String, "line": pl.Int64}
+DELETIONS_SCHEMA: dict[str, type[pl.DataType]] = {"sourced_id": pl.String, "status": pl.String, "line": pl.Int64}
 
 #: Quarantined rows, or a diagnostic about rows that are kept.
 RowFinding: TypeAlias = pl.DataFrame | Diagnostic
@@ -132,7 +132,7 @@ class FileRows:
     diagnostics: tuple[Diagnostic, ...]
     #: The rows are changes only.
     delta: bool = False
-    #: `sourced_id` and `line` of quarantined delta rows that clearly delete their record.
+    #: `sourced_id`, `status` and `line` of quarantined delta rows that clearly delete their record.
     deletions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DELETIONS_SCHEMA))
 
 
@@ -255,14 +255,17 @@ def _check_status(sheet: Sheet, frame: pl.DataFrame) -> Iterator[RowFinding]:
         inactive = filled.filter(pl.col("status").str.to_lowercase() == "inactive")
         if inactive.height:
             yield make_rows_warning(
-                file, inactive, "inactive-status", "status inactive of OneRoster 1.0 is read as tobedeleted"
+                file,
+                inactive,
+                "inactive-status",
+                "status inactive of OneRoster 1.0 removes a record, as tobedeleted does",
             )
 
 
 def _find_clear_deletions(frame: pl.DataFrame, duplicates: pl.DataFrame, quarantine: pl.DataFrame) -> pl.DataFrame:
     # A row that deletes its record need not be complete, but is unclear if another row names the same record.
     return frame.filter(
-        (pl.col("status") == "tobedeleted")
+        is_marked_deleted()
         & pl.col("sourced_id").is_not_null()
         & pl.col("line").is_in(quarantine["line"].implode())
         & ~pl.col("line").is_in(duplicates["line"].implode())

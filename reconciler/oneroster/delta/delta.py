@@ -21,7 +21,13 @@ from reconciler.oneroster.delta.file_changes import (
     overlay_file,
     select_carried_quarantine,
 )
-from reconciler.oneroster.roster.people import ROLE_FIELDS, USER_FIELDS, WAITING_FIELDS, extract_role_entries
+from reconciler.oneroster.roster.people import (
+    ENTRY_FIELDS,
+    ROLE_FIELDS,
+    USER_FIELDS,
+    WAITING_FIELDS,
+    extract_role_entries,
+)
 from reconciler.oneroster.roster.roster import (
     CLASS_FIELDS,
     ENROLLMENT_FIELDS,
@@ -31,7 +37,7 @@ from reconciler.oneroster.roster.roster import (
     assemble_roster,
     collect_role_ids,
 )
-from reconciler.oneroster.snapshot import Snapshot
+from reconciler.oneroster.snapshot import Snapshot, is_marked_deleted
 from reconciler.oneroster.standard.tables import Standard
 
 
@@ -53,7 +59,7 @@ def overlay_roles(base: Snapshot, file_rows: FileRows | None, standard: Standard
     new_rows = file_rows.frame.filter(pl.col("status") == "active")
     deleted = pl.concat(
         [
-            file_rows.frame.filter(pl.col("status") == "tobedeleted").select("sourced_id"),
+            file_rows.frame.filter(is_marked_deleted()).select("sourced_id"),
             file_rows.deletions.select("sourced_id"),
         ]
     )["sourced_id"]
@@ -110,14 +116,13 @@ def fill_primary_org(base: Snapshot, users: FileOverlay) -> FileOverlay:
 
 def combine_role_entries(base: Snapshot, new_rows: pl.DataFrame) -> pl.DataFrame:
     """Return all roles in 1.1: from `new_rows` for their people, from the earlier roster for the others."""
-    fields = ["user", "org", "role", "line"]
     before = _collect_earlier_roles(base).sort(~pl.col("primary").fill_null(False), maintain_order=True)
     before = before.join(new_rows, left_on="user", right_on="sourced_id", how="anti", maintain_order="left").select(
-        fields
+        ENTRY_FIELDS
     )
     if "orgs" not in new_rows.columns or not new_rows.height:
         return before
-    return pl.concat([before, extract_role_entries(new_rows).select(fields)])
+    return pl.concat([before, extract_role_entries(new_rows)])
 
 
 def fill_user_orgs(users: FileOverlay, entries: pl.DataFrame) -> FileOverlay:
@@ -209,7 +214,7 @@ def _drop_foreign_rows(base: Snapshot, roster: Roster) -> Roster:
 def build_standalone_roster(files: Mapping[str, FileRows], standard: Standard) -> Roster:
     """Return a delta without a base, to check its rows; references to other records are not checked."""
     frames = {stem: files[stem].frame if stem in files else _create_empty_frame(FIELDS_OF[stem]) for stem in FIELDS_OF}
-    roles = _create_empty_frame(("user", "org", "role", "line"))
+    roles = _create_empty_frame(ENTRY_FIELDS)
     if "roles" in files:
         roles = files["roles"].frame.filter(pl.col("status") == "active").select(roles.columns)
     elif "users" in files and "roles" not in standard.tables:

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from reconciler.oneroster.csv_file.rows import FileRows
+from reconciler.oneroster.csv_file.rows import DELETIONS_SCHEMA, FileRows
 from reconciler.oneroster.roster.roster import FIELDS_OF
-from reconciler.oneroster.snapshot import UNREADABLE, Snapshot
+from reconciler.oneroster.snapshot import UNREADABLE, Snapshot, is_marked_deleted
 from reconciler.oneroster.standard.tables import Standard
 
 EARLIER = " (in a file sent earlier)"
@@ -36,18 +36,23 @@ def overlay_file(base: Snapshot, file_rows: FileRows | None, standard: Standard,
         return FileOverlay(empty, earlier.clear(), earlier["sourced_id"].clear())
     known = earlier["sourced_id"]
     deletions = pl.concat(
-        [file_rows.frame.filter(pl.col("status") == "tobedeleted").select("sourced_id", "line"), file_rows.deletions]
+        [file_rows.frame.filter(is_marked_deleted()).select(list(DELETIONS_SCHEMA)), file_rows.deletions]
     ).filter(pl.col("sourced_id").is_in(known.implode()))
     is_deleted = pl.col("sourced_id").is_in(deletions["sourced_id"].implode())
     new_rows = file_rows.frame.filter(~is_deleted)
     remaining = earlier.filter(~pl.col("sourced_id").is_in(new_rows["sourced_id"].implode()))
     remaining = (
-        remaining.join(deletions.rename({"line": "marked"}), on="sourced_id", how="left", maintain_order="left")
+        remaining.join(
+            deletions.rename({"line": "marked", "status": "marked_status"}),
+            on="sourced_id",
+            how="left",
+            maintain_order="left",
+        )
         .with_columns(
-            pl.when(pl.col("marked").is_null()).then("status").otherwise(pl.lit("tobedeleted")).alias("status"),
+            pl.coalesce("marked_status", "status").alias("status"),
             pl.coalesce("marked", "line").alias("line"),
         )
-        .drop("marked")
+        .drop("marked", "marked_status")
     )
     quarantine = file_rows.quarantine.filter(~pl.col("key").is_in(deletions["sourced_id"].implode()).fill_null(False))
     delta_keys = collect_row_keys(file_rows.frame["sourced_id"], file_rows.quarantine)

@@ -7,6 +7,7 @@ import polars as pl
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.kind import Kind
 from reconciler.oneroster.csv_file.quarantine import (
+    KNOWN_BY,
     RowFault,
     build_quarantine,
     create_empty_quarantine,
@@ -14,6 +15,7 @@ from reconciler.oneroster.csv_file.quarantine import (
     make_rows_warning,
 )
 from reconciler.oneroster.csv_file.rows import FileRows
+from reconciler.oneroster.snapshot import is_marked_deleted
 
 USER_FIELDS = (
     "sourced_id",
@@ -28,7 +30,9 @@ USER_FIELDS = (
     "grades",
     "line",
 )
-ROLE_FIELDS = ("user", "org", "role", "primary", "line")
+ROLE_FIELDS = ("user", "org", "role", "primary", "begin_date", "end_date", "line")
+#: Fields of roles before the primary one is known.
+ENTRY_FIELDS = ("user", "org", "role", "begin_date", "end_date", "line")
 #: Fields of roles that wait for their person or org.
 WAITING_FIELDS = (*ROLE_FIELDS, "status")
 LIST_ITEM = r'"(?:[^"]|"")*"|[^,]+'
@@ -55,13 +59,15 @@ def build_people_1_1(users: FileRows, orgs: pl.Series, column: int) -> RosterPeo
 
 
 def extract_role_entries(users: pl.DataFrame) -> pl.DataFrame:
-    """Return one row of `user`, `org`, `role` and `line` for each item of `orgs`, in order."""
+    """Return one row of ENTRY_FIELDS for each item of `orgs`, in order; in 1.1 roles have no dates."""
     return (
         users.select(pl.col("sourced_id").alias("user"), _split_list_items("orgs", users), "role", "line")
         .explode("org")
         .with_columns(pl.col("org").str.strip_chars())
         .filter(pl.col("org") != "")
         .unique(["user", "org"], keep="first", maintain_order=True)
+        .with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in ("begin_date", "end_date"))
+        .select(ENTRY_FIELDS)
     )
 
 
@@ -111,13 +117,27 @@ def build_people_1_2(users: FileRows, rows: FileRows, orgs: pl.Series, columns: 
         pl.concat(
             [
                 _build_stranger_quarantine(roles.filter(~known), columns["user"]),
-                _build_orgless_quarantine(orgless, "org", "roles.csv", "user", columns["org"]),
+                fill_person_values(
+                    _build_orgless_quarantine(orgless, "org", "roles.csv", "user", columns["org"]), users.frame
+                ),
                 _build_roleless_quarantine(roleless),
             ]
         ),
         (*warnings, *placed.diagnostics, *role_warnings),
         waiting,
         _select_waiting_roles(rows.frame, final, waiting["sourced_id"]),
+    )
+
+
+def fill_person_values(quarantine: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
+    """Return quarantined rows of roles.csv with the values of users.csv by which their person may be known."""
+    if not quarantine.height:
+        return quarantine
+    values = users.select("sourced_id", *KNOWN_BY).unique("sourced_id", keep="first", maintain_order=True)
+    return (
+        quarantine.drop(KNOWN_BY)
+        .join(values, left_on="key", right_on="sourced_id", how="left", maintain_order="left")
+        .select(quarantine.columns)
     )
 
 
@@ -148,11 +168,11 @@ def _mark_primary_roles(roles: pl.DataFrame) -> tuple[pl.DataFrame, list[Diagnos
 def _select_relevant_roles(users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
     """Return active roles, and the last roles of people deleted with all roles: their deletion needs an org."""
     active = roles.filter(pl.col("status") == "active")
-    marked = users.filter(pl.col("status") == "tobedeleted").select("sourced_id")
+    marked = users.filter(is_marked_deleted()).select("sourced_id")
     if not marked.height or active.height == roles.height:
         return active
     last = (
-        roles.filter(pl.col("status") == "tobedeleted")
+        roles.filter(is_marked_deleted())
         .join(marked, left_on="user", right_on="sourced_id", how="semi")
         .join(active, on="user", how="anti")
     )

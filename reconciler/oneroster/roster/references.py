@@ -16,6 +16,7 @@ from reconciler.oneroster.csv_file.quarantine import (
     format_value,
     make_rows_warning,
 )
+from reconciler.oneroster.snapshot import is_marked_deleted
 
 #: Share of enrollments without their person or class above which a separate warning is given.
 MANY_DANGLING_SHARE = 0.02
@@ -32,7 +33,7 @@ def collect_known_keys(frame: pl.DataFrame, quarantine: pl.DataFrame) -> pl.Seri
 
 def check_parents(orgs: pl.DataFrame, org_keys: pl.Series) -> Iterator[Diagnostic]:
     """Warn of missing parents and of several top-level orgs. Raises Refusal if orgs form a cycle."""
-    tree = orgs.filter(pl.col("status") != "tobedeleted")
+    tree = orgs.filter(~is_marked_deleted())
     refuse_cycles(tree, "orgs.csv", "org-cycle", "orgs")
     orphans = tree.filter(pl.col("parent").is_not_null() & ~pl.col("parent").is_in(org_keys.implode()))
     if orphans.height:

@@ -13,6 +13,7 @@ from reconciler.oneroster.roster.people import (
     RosterPeople,
     build_people_1_1,
     build_people_1_2,
+    fill_person_values,
     place_people,
 )
 from reconciler.oneroster.roster.references import (
@@ -97,7 +98,9 @@ def assemble_roster(
             "user": (user_keys, "users.csv", enrollments.places["user"]),
         },
     )
-    quarantines = [checked.quarantine for checked in files.values()]
+    quarantines = [checked.quarantine for stem, checked in files.items() if stem != "roles"]
+    if "roles" in files:
+        quarantines.append(fill_person_values(files["roles"].quarantine, files["users"].frame))
     return Roster(
         orgs=orgs.frame.select(ORG_FIELDS),
         users=people.users,

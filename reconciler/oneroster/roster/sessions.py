@@ -11,7 +11,7 @@ from reconciler.model.ids import Moment
 from reconciler.oneroster.csv_file.quarantine import make_rows_warning
 from reconciler.oneroster.csv_file.sheet import Sheet
 from reconciler.oneroster.roster.references import refuse_cycles
-from reconciler.oneroster.snapshot import SESSIONS_SCHEMA
+from reconciler.oneroster.snapshot import DELETED_STATUSES, SESSIONS_SCHEMA
 from reconciler.oneroster.standard.tables import MODIFIED
 from reconciler.oneroster.standard.values import read_date
 
@@ -39,7 +39,7 @@ def read_sessions(sheet: Sheet) -> Sessions:
     rows = sheet.frame.unique(pl.exclude("line"), keep="first", maintain_order=True)
     rows = rows.with_columns(read_date(rows["start"]).values, read_date(rows["end"]).values)
     keys = rows["sourced_id"].drop_nulls().unique(maintain_order=True)
-    deleted = pl.col("status").str.to_lowercase().is_in(["tobedeleted", "inactive"]).fill_null(False)
+    deleted = pl.col("status").str.to_lowercase().is_in(DELETED_STATUSES).fill_null(False)
     rows = rows.filter(~deleted)
     dated = (pl.col("start") < pl.col("end")).fill_null(False)
     undated = rows.filter(~dated)

@@ -149,7 +149,14 @@ IN_USE: dict[str, dict[str, str]] = {
         "grades": "grades",
         "primaryOrgSourcedId": "primary_org",
     },
-    "roles": {"userSourcedId": "user", "roleType": "role_type", "role": "role", "orgSourcedId": "org"},
+    "roles": {
+        "userSourcedId": "user",
+        "roleType": "role_type",
+        "role": "role",
+        "beginDate": "begin_date",
+        "endDate": "end_date",
+        "orgSourcedId": "org",
+    },
     "classes": {
         "title": "title",
         "classCode": "class_code",
@@ -189,7 +196,7 @@ MAY_BE_MISSING = frozenset({("classes", "courseSourcedId"), ("classes", "termSou
 #: Required columns that may be empty, with a warning.
 MAY_BE_EMPTY = frozenset({("users", "username"), ("classes", "classType")})
 
-STATUS = {"active": "active", "tobedeleted": "tobedeleted", "inactive": "tobedeleted"}
+STATUS = {word: word for word in ("active", "tobedeleted", "inactive")}
 ENROLLMENT_ROLES = {names.enrollment: role.value for role, names in ROLE_NAMES.items() if names.enrollment}
 
 ENUMERATIONS_1_1: dict[tuple[str, str], dict[str, str]] = {

@@ -23,6 +23,8 @@ Frames = dict[str, pl.DataFrame]
 
 #: prefix of a part's name, before the file stem, for rows whose references are still missing
 WAITING = "waiting-"
+#: parts with roles of people
+ROLE_PARTS = frozenset({"roles", f"{WAITING}roles"})
 
 
 def select_own_rows(snapshot: Snapshot, desired: DesiredRoster, live: LiveRoster) -> Frames:
@@ -120,6 +122,7 @@ def read_last_snapshot(reader: Reader, customer_number: CustomerNumber) -> Snaps
     if saved is None:
         return None
     meta, parts = saved
+    parts = {part: _add_role_dates(frame) if part in ROLE_PARTS else frame for part, frame in parts.items()}
     source: Mapping[str, Any] = meta.facts.get(SOURCE, {})
     return Snapshot(
         version=meta.version,
@@ -143,6 +146,12 @@ def read_last_snapshot(reader: Reader, customer_number: CustomerNumber) -> Snaps
         role_ids=parts.get("role_ids", pl.DataFrame(schema=ROLE_IDS_SCHEMA)),
         shared=bool(source.get("shared", False)),
     )
+
+
+def _add_role_dates(roles: pl.DataFrame) -> pl.DataFrame:
+    """Return roles with dates, which rosters saved by earlier versions lack."""
+    missing = [name for name in ("begin_date", "end_date") if name not in roles.columns]
+    return roles.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in missing)
 
 
 def read_base_snapshot(store: Store, customer: CustomerId) -> Snapshot | None:

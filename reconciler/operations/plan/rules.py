@@ -111,6 +111,9 @@ def build_thresholds(limits: Limits) -> Thresholds:
         rekeys=Threshold(limits.rekeys.percent, limits.rekeys.floor),
         updates=Threshold(limits.updates.percent, limits.updates.floor),
         scope_narrowed=Threshold(limits.scope_narrowed.percent, limits.scope_narrowed.floor),
+        vanishing_values=Threshold(
+            limits.vanishing_values.percent, limits.vanishing_values.floor, limits.vanishing_values.per_school_percent
+        ),
         role_escalations=Threshold(0, limits.role_escalations.count),
     )
 

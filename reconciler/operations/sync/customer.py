@@ -54,17 +54,22 @@ def digest_sync_inputs(
     return hashlib.sha256(orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def find_last_settled_day(rostering: OneRosterRostering, sessions: pl.DataFrame | None, today: str) -> str:
+def find_last_settled_day(
+    rostering: OneRosterRostering, sessions: pl.DataFrame | None, roles: pl.DataFrame | None, today: str
+) -> str:
     """Return the last date (YYYY-MM-DD, in the customer's time zone) on which the same roster gives the same result.
 
-    After it a season begins or ends, or an exception, a pre-approval or a term ends."""
+    After it a season or a role begins or ends, or an exception, a pre-approval or a term ends. `sessions` and `roles`
+    are those of the last good roster."""
     day = date.fromisoformat(today)
     return min(
-        [day + MAX_SETTLED_TIME, *(each for each in _list_turning_days(rostering, sessions) if each >= day)]
+        [day + MAX_SETTLED_TIME, *(each for each in _list_turning_days(rostering, sessions, roles) if each >= day)]
     ).isoformat()
 
 
-def _list_turning_days(rostering: OneRosterRostering, sessions: pl.DataFrame | None) -> Iterator[date]:
+def _list_turning_days(
+    rostering: OneRosterRostering, sessions: pl.DataFrame | None, roles: pl.DataFrame | None
+) -> Iterator[date]:
     """Yield the last dates before a change."""
     for season in rostering.calendar:
         yield season.from_ - timedelta(days=1)
@@ -74,10 +79,21 @@ def _list_turning_days(rostering: OneRosterRostering, sessions: pl.DataFrame | N
     for approval in rostering.approvals:
         yield approval.until
     if sessions is not None:
-        ends = sessions["end"].str.to_date("%Y-%m-%d", strict=False).drop_nulls().unique()
         # A session's end is the first day after it.
-        for end in ends.to_list():
+        for end in _list_dates(sessions, "end"):
             yield end - timedelta(days=1)
+    if roles is not None:
+        for begin in _list_dates(roles, "begin_date"):
+            yield begin - timedelta(days=1)
+        yield from _list_dates(roles, "end_date")
+
+
+def _list_dates(frame: pl.DataFrame, column: str) -> list[date]:
+    if column not in frame.columns:
+        # Rosters saved by earlier versions have no dates of roles.
+        return []
+    dates: list[date] = frame[column].str.to_date("%Y-%m-%d", strict=False).drop_nulls().unique().to_list()
+    return dates
 
 
 #: plans of one sync at most: others may apply in the meantime, and held changes get a plan of their own
@@ -274,12 +290,13 @@ class _RosterProcessor:
             return result
         with self.workspace.store.open_reader() as reader:
             sessions = reader.load_snapshot_part(state.record.id, "sessions")
+            roles = reader.load_snapshot_part(state.record.id, "roles")
         record = replace(state.record, version=(max([seen[0], *result.runs]), seen[1]))
         today = clock.get_current_day(state.resolved.customer.timezone)
         return replace(
             result,
             settled=_digest_state(self.workspace, replace(state, record=record), self.sha256),
-            settled_until=find_last_settled_day(state.rostering, sessions, today),
+            settled_until=find_last_settled_day(state.rostering, sessions, roles, today),
         )
 
 

@@ -211,9 +211,10 @@ def _split_dangling_enrollments(
     )
     if whole.height == wanted.height:
         return wanted, desired.quarantine.clear()
+    expected = pl.col("user").is_in(desired.people_to_come["key"].implode())
     dangling = build_quarantine_rows(
         Kind.ENROLLMENT,
-        wanted.join(whole, on="sourced_id", how="anti"),
+        wanted.join(whole, on="sourced_id", how="anti").filter(~expected),
         "sourced_id",
         "refers-to-row-set-aside",
         pl.lit("the row of its new person or class is quarantined"),
@@ -253,6 +254,7 @@ def _find_renamed_accounts(
 
 
 def list_quarantined_strangers(desired: DesiredRoster, users: pl.DataFrame) -> pl.DataFrame:
-    """Return quarantined people whose sourcedId no account has: each may have an account under another sourcedId."""
-    people = desired.quarantine.filter((pl.col("kind") == Kind.USER.value) & pl.col("key").is_not_null())
+    """Return people in rows that are set aside, whose sourcedId no account has; each may have an account under another
+    one."""
+    people = desired.rows_set_aside.filter((pl.col("kind") == Kind.USER.value) & pl.col("key").is_not_null())
     return people.filter(~pl.col("key").is_in(users["sourced_id"].drop_nulls().implode()))

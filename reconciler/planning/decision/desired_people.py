@@ -47,7 +47,9 @@ def build_desired_people(
         others = merge_plan.exclude_merged(live.users)
         aliases = merge_plan.aliases if merge_plan.aliases.height else None
         persons = combine_person_rows(snapshot, others, rules.match_with, client_partner_id, known_orgs, aliases)
-        desired = build_desired_roster(persons.snapshot, client_partner_id, suffix, known_orgs, rules.selection)
+        desired = build_desired_roster(
+            persons.snapshot, client_partner_id, suffix, known_orgs, rules.selection, rules.limit_rules.today or None
+        )
         restricted = merge_plan.restrict_to_desired(desired)
         if restricted is merge_plan:
             return DesiredPeople(desired, merge_plan, (*adopted, *persons.diagnostics))

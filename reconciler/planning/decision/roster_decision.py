@@ -18,6 +18,7 @@ from reconciler.planning.decision.comparison import (
     remove_absent,
 )
 from reconciler.planning.decision.inputs import RosterInputs, RosterRules
+from reconciler.planning.decision.seeming_leavers import warn_seeming_leavers
 from reconciler.planning.frames.change_frame import sort_for_report
 from reconciler.planning.frames.counts import count_changes
 from reconciler.planning.frames.losses import is_leaving
@@ -97,6 +98,7 @@ def _build_decision(draft: RosterDraft, state: HoldState) -> RosterDecision:
             *state.diagnostics,
             *_warn_unidentified_rows(state.inputs.unidentified, draft.changes),
             *_warn_recycled_ids(changes.get(Kind.USER)),
+            *warn_seeming_leavers(changes.get(Kind.USER), draft.desired),
         ),
     )
 
@@ -106,7 +108,10 @@ def _find_unidentified_kinds(desired: DesiredRoster, users: pl.DataFrame, rules:
     if rules.match_with not in MATCH_COLUMNS or not users.height:
         return frozenset()
     unread = pl.all_horizontal(pl.col("identifier", "email", "username").is_null())
-    return frozenset({Kind.USER}) if list_quarantined_strangers(desired, users).filter(unread).height else frozenset()
+    # A bad row of roles.csv hides nothing of its person: what identifies somebody is in users.csv.
+    in_users = pl.col("file") == "users.csv"
+    strangers = list_quarantined_strangers(desired, users).filter(in_users & unread)
+    return frozenset({Kind.USER}) if strangers.height else frozenset()
 
 
 def _drop_unfollowed_refreshes(

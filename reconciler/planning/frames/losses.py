@@ -7,7 +7,13 @@ from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
 
 #: Reasons for the removal of a person whom the roster no longer wants; a disabled person is still wanted.
-ABSENCE_REASONS = (Reason.ROSTER_ROW_MISSING.value, Reason.ROSTER_TOBEDELETED.value, Reason.SCOPE_NARROWED.value)
+ABSENCE_REASONS = (
+    Reason.ROSTER_ROW_MISSING.value,
+    Reason.ROSTER_TOBEDELETED.value,
+    Reason.ROSTER_INACTIVE.value,
+    Reason.SCOPE_NARROWED.value,
+    Reason.ROLE_ENDED.value,
+)
 
 
 def is_leaving(kind: Kind) -> pl.Expr:

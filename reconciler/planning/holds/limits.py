@@ -55,7 +55,7 @@ def make_empty_earlier_uses() -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A percent of the active rows, but at least `floor`; `per_school_percent` is for deletions of people only."""
+    """A percent of the active rows, but at least `floor`; `per_school_percent` is for people of one school."""
 
     percent: int
     floor: int
@@ -75,6 +75,8 @@ class Thresholds:
     rekeys: Threshold = Threshold(20, 20)
     updates: Threshold = Threshold(50, 50)
     scope_narrowed: Threshold = Threshold(10, 5)
+    #: applies to each field that a roster clears
+    vanishing_values: Threshold = Threshold(10, 5, 25)
     role_escalations: Threshold = Threshold(0, 0)
 
     def get_threshold(self, name: str) -> Threshold:
@@ -222,7 +224,7 @@ def compute_limit_uses(
             max(of - base.newcomers, 0) if kind is Kind.USER else of
         )
         if name in PEOPLE_LOSS_LIMITS:
-            allowed = _keep_at_least_one(allowed, of + before.len())
+            allowed = keep_at_least_one(allowed, of + before.len())
         label = "people" if kind is Kind.USER else kind.plural
         seen = planned.height + before.len()
         uses.append(LimitUse(kind, action, "customer", seen, allowed, of, label, name, before.len()))
@@ -263,7 +265,7 @@ def _compute_school_uses(
             Action.DELETE,
             f"org:{org}",
             planned + lost,
-            _keep_at_least_one(threshold.calculate_allowed(live, threshold.per_school_percent), live + lost),
+            keep_at_least_one(threshold.calculate_allowed(live, threshold.per_school_percent), live + lost),
             live,
             name or org,
             USERS,
@@ -273,7 +275,8 @@ def _compute_school_uses(
     )
 
 
-def _keep_at_least_one(allowed: int, total: int) -> int:
+def keep_at_least_one(allowed: int, total: int) -> int:
+    """Return what a limit allows without the loss of everything in a scope of two or more."""
     return min(allowed, total - 1) if total >= 2 else allowed
 
 

@@ -12,10 +12,11 @@ import polars as pl
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_warning
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.roster import ROLE_SEPARATOR, AccountStatus, list_field_names
-from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, UNREADABLE, Snapshot
+from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, UNREADABLE, Snapshot, is_marked_deleted
 from reconciler.planning.frames.fingerprint import compute_fingerprint
 from reconciler.planning.roster import placement
 from reconciler.planning.roster.quarantine import build_quarantine_rows
+from reconciler.planning.roster.role_dates import DatedRoles, split_roles_by_date
 from reconciler.planning.roster.selection import RosterSelection, add_orgs_below, apply_selection, select_everything
 
 DUPLICATE_USERNAME = "duplicate-username"
@@ -28,7 +29,7 @@ class DesiredRoster:
     #: by roster kind, the rows that should exist: `sourced_id`, the kind's fields, `line`, `fingerprint`; UNREADABLE of
     #: kinds that may have unreadable values
     frames: Mapping[Kind, pl.DataFrame]
-    #: by kind, `key` and `line` of rows that the source marks as to be deleted
+    #: by kind, `key`, `line` and `status` of rows that the source marks as deleted
     deletion_marks: Mapping[Kind, pl.DataFrame]
     #: sourcedIds of people in the file who have no role in this customer's orgs
     people_of_other_orgs: pl.Series
@@ -39,7 +40,16 @@ class DesiredRoster:
     #: people are selected by their classes
     selects_by_classes: bool
     quarantine: pl.DataFrame
+    #: sourcedIds of people of whom every role has ended
+    ended_people: pl.Series
+    #: rows of people whose role has not begun (QUARANTINE_SCHEMA)
+    people_to_come: pl.DataFrame
     diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def rows_set_aside(self) -> pl.DataFrame:
+        """The rows that protect what they name: quarantined ones, and those of people whose role has not begun."""
+        return pl.concat([self.quarantine, self.people_to_come])
 
     @property
     def unidentified(self) -> frozenset[Kind]:
@@ -55,8 +65,8 @@ class DesiredRoster:
         return frozenset(ROSTER_KINDS) if _has_quarantined(self.quarantine, Kind.ORG) else kinds
 
     def list_protected(self, kind: Kind) -> pl.Series:
-        """Return the sourcedIds that quarantined rows of a kind name."""
-        return _list_quarantined_ids(self.quarantine, kind).unique()
+        """Return the sourcedIds that rows of a kind name which are set aside."""
+        return _list_quarantined_ids(self.rows_set_aside, kind).unique()
 
     def count_clashing(self) -> int:
         """Return the number of people who are quarantined because another row has their username."""
@@ -68,6 +78,7 @@ class DesiredRoster:
         return pl.concat(
             [
                 self.people_of_other_orgs,
+                self.ended_people,
                 self.unselected_ids[Kind.USER],
                 self.frames[Kind.USER]["sourced_id"],
                 self.deletion_marks[Kind.USER]["key"],
@@ -91,19 +102,22 @@ def build_desired_roster(
     suffix: str | None,
     known_orgs: pl.Series | None = None,
     selection: RosterSelection | None = None,
+    today: str | None = None,
 ) -> DesiredRoster:
     """Return the roster that a snapshot wants for the customer whose org is `client_partner_id`.
 
-    `suffix` is appended to usernames; `known_orgs` are the sourcedIds of the customer's orgs in the store. Raises
+    `suffix` is appended to usernames; `known_orgs` are the sourcedIds of the customer's orgs in the store; roles count
+    as of `today` (YYYY-MM-DD; None: all do). Raises
     Refusal: `not-this-customer` if no row belongs to `client_partner_id`, `schools-without-parent` if most people are
     in schools that belong to no institution of the file, `selection-matches-nobody`.
     """
-    belonging = _find_belonging_rows(snapshot, client_partner_id, suffix, known_orgs)
-    rows, quarantine = belonging.rows, belonging.quarantine
+    belonging = _find_belonging_rows(snapshot, client_partner_id, suffix, known_orgs, today)
+    rows, quarantine, dated = belonging.rows, belonging.quarantine, belonging.dated
     marked = {kind: _list_deletion_marks(kind, rows[kind]) for kind in ROSTER_KINDS}
-    quarantined_ids = {kind: _list_quarantined_ids(quarantine, kind) for kind in ROSTER_KINDS}
+    set_aside = pl.concat([quarantine, dated.people_to_come])
+    quarantined_ids = {kind: _list_quarantined_ids(set_aside, kind) for kind in ROSTER_KINDS}
     selected = (
-        apply_selection(selection, rows, belonging.roles, quarantined_ids, belonging.unplaced_orgs)
+        apply_selection(selection, rows, dated.roles, quarantined_ids, belonging.unplaced_orgs)
         if selection
         else select_everything(rows)
     )
@@ -117,7 +131,10 @@ def build_desired_roster(
         unselected_ids=selected.unselected_ids,
         selects_by_classes=selection is not None and selection.classes is not None,
         quarantine=quarantine,
+        ended_people=dated.ended_people,
+        people_to_come=dated.people_to_come,
         diagnostics=(
+            *dated.diagnostics,
             *placement.describe_unplaced_orgs(belonging.unplaced),
             *selected.diagnostics,
             *_warn_clashing_usernames(clashing),
@@ -131,7 +148,7 @@ class _BelongingRows:
 
     #: by kind, rows marked as to be deleted included
     rows: Mapping[Kind, pl.DataFrame]
-    roles: pl.DataFrame
+    dated: DatedRoles
     #: sourcedIds of the customer's orgs that the file cannot place
     unplaced_orgs: pl.Series
     people_of_other_orgs: pl.Series
@@ -142,7 +159,7 @@ class _BelongingRows:
 
 
 def _find_belonging_rows(
-    snapshot: Snapshot, client_partner_id: str, suffix: str | None, known_orgs: pl.Series | None
+    snapshot: Snapshot, client_partner_id: str, suffix: str | None, known_orgs: pl.Series | None, today: str | None
 ) -> _BelongingRows:
     """Raise Refusal: `not-this-customer` if no row belongs to `client_partner_id`, or `schools-without-parent`."""
     unplaced_orgs = _find_unplaced_orgs(snapshot, client_partner_id, known_orgs)
@@ -157,22 +174,26 @@ def _find_belonging_rows(
     unplaced = placement.find_unplaced_rows(snapshot, client_partner_id, orgs)
     _refuse_misplaced_people(snapshot, client_partner_id, users, unplaced)
     quarantine = pl.concat([snapshot.quarantine.select(list(QUARANTINE_SCHEMA)), unplaced.quarantine])
-    classes, enrollments = snapshot.classes, snapshot.enrollments
-    if not has_whole_file:
-        classes = classes.join(inside, left_on="school", right_on="org", how="semi")
-        enrollments = _filter_belonging_enrollments(enrollments, users, classes, quarantine)
-    rows = {
-        Kind.ORG: _build_orgs(snapshot.orgs, orgs, client_partner_id, unplaced_orgs),
-        Kind.USER: _build_people(users, roles, suffix),
-        Kind.CLASS: classes,
-        Kind.ENROLLMENT: enrollments,
-    }
     others = (
         users["sourced_id"].clear()
         if users.height == snapshot.users.height
         else snapshot.users.join(users, on="sourced_id", how="anti")["sourced_id"]
     )
-    return _BelongingRows(rows, roles, unplaced_orgs, others, unplaced, quarantine)
+    dated = split_roles_by_date(roles, users, today)
+    if dated.roles.height < roles.height:
+        users = users.join(dated.roles, left_on="sourced_id", right_on="user", how="semi", maintain_order="left")
+    classes, enrollments = snapshot.classes, _exclude_keys(snapshot.enrollments, "user", dated.ended_people)
+    if not has_whole_file:
+        classes = classes.join(inside, left_on="school", right_on="org", how="semi")
+        set_aside = pl.concat([quarantine, dated.people_to_come])
+        enrollments = _filter_belonging_enrollments(enrollments, users, classes, set_aside)
+    rows = {
+        Kind.ORG: _build_orgs(snapshot.orgs, orgs, client_partner_id, unplaced_orgs),
+        Kind.USER: _build_people(users, dated.roles, suffix),
+        Kind.CLASS: classes,
+        Kind.ENROLLMENT: enrollments,
+    }
+    return _BelongingRows(rows, dated, unplaced_orgs, others, unplaced, quarantine)
 
 
 def _refuse_misplaced_people(
@@ -226,8 +247,10 @@ def _build_frames(
 
 
 def _list_deletion_marks(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
-    marked = rows.filter(pl.col("status_of_row" if kind is Kind.USER else "status") == "tobedeleted")
-    return marked.select(pl.col("sourced_id").alias("key"), "line")
+    status = "status_of_row" if kind is Kind.USER else "status"
+    return rows.filter(is_marked_deleted(status)).select(
+        pl.col("sourced_id").alias("key"), "line", pl.col(status).alias("status")
+    )
 
 
 def _exclude_keys(frame: pl.DataFrame, column: str, keys: pl.Series) -> pl.DataFrame:
@@ -274,9 +297,9 @@ def _build_people(users: pl.DataFrame, roles: pl.DataFrame, suffix: str | None) 
 
 def _split_clashing_usernames(people: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return people whose username no other row of the file has, and those who share one; letter case is ignored."""
-    folded = people.select("sourced_id", pl.col("username").str.to_lowercase().alias("folded"))
+    folded = people.select("sourced_id", "status_of_row", pl.col("username").str.to_lowercase().alias("folded"))
     repeated = folded.filter(
-        pl.col("folded").is_not_null() & pl.col("folded").is_duplicated() & (people["status_of_row"] != "tobedeleted")
+        pl.col("folded").is_not_null() & pl.col("folded").is_duplicated() & ~is_marked_deleted("status_of_row")
     )
     shared = repeated.filter(pl.col("folded").is_duplicated())
     if not shared.height:
@@ -287,15 +310,27 @@ def _split_clashing_usernames(people: pl.DataFrame) -> tuple[pl.DataFrame, pl.Da
 def _add_clashing_to_quarantine(quarantine: pl.DataFrame, clashing: pl.DataFrame) -> pl.DataFrame:
     if not clashing.height:
         return quarantine
+    one_person = pl.lit("If both rows are one person's, list their sourcedIds under rostering.merges. ")
     rows = build_quarantine_rows(
         Kind.USER,
         clashing,
         "sourced_id",
         DUPLICATE_USERNAME,
         pl.lit("another row of this file has the same username"),
-        "Give each person a username of their own. Until then both stay unchanged.",
+        pl.concat_str(
+            pl.when(_seems_one_person()).then(one_person).otherwise(pl.lit("")),
+            pl.lit("Give each person a username of their own. Until then both stay unchanged."),
+        ),
     )
     return pl.concat([quarantine, rows])
+
+
+def _seems_one_person() -> pl.Expr:
+    """Select rows of one username that also have one identifier, or one given and family name."""
+    username = pl.col("username").str.to_lowercase()
+    named = pl.col("given_name").is_not_null() & pl.col("family_name").is_not_null()
+    same_name = (pl.struct("given_name", "family_name").n_unique().over(username) == 1) & named
+    return same_name | ((pl.col("identifier").n_unique().over(username) == 1) & pl.col("identifier").is_not_null())
 
 
 def _filter_belonging_enrollments(
@@ -357,7 +392,8 @@ def _warn_clashing_usernames(clashing: pl.DataFrame) -> tuple[Diagnostic, ...]:
             DUPLICATE_USERNAME,
             f"{clashing.height:,} rows share a username with another row; all of them are quarantined",
             Span("users.csv", line),
-            "Give each person a username of their own; upper and lower case do not make a difference.",
+            "Give each person a username of their own; upper and lower case do not make a difference. Rows of one "
+            "person belong under rostering.merges.",
         ),
     )
 

@@ -180,7 +180,7 @@ def exclude_conflicts(desired: DesiredRoster, live: pl.DataFrame, match_with: st
     conflicting = several.filter(conflict) if match_with == "email" else several.clear()
     shared = several.join(conflicting, on="sourced_id", how="anti", maintain_order="left")
     claimed = conflicting.clear()
-    if match_with == "email" and desired.quarantine.height:
+    if match_with == "email" and desired.rows_set_aside.height:
         claimed = _find_claimed_emails(desired, users, live, known)
         claimed = claimed.join(conflicting, on="sourced_id", how="anti")
     quarantined = _quarantine_conflicts(pl.concat([conflicting, claimed]), "email")
@@ -217,7 +217,7 @@ def _find_claimed_emails(
     desired: DesiredRoster, users: pl.DataFrame, live: pl.DataFrame, bound_ids: pl.Series
 ) -> pl.DataFrame:
     """Return new rows with the email of an account whose own row is quarantined."""
-    named = desired.quarantine.filter((pl.col("kind") == Kind.USER.value) & pl.col("key").is_not_null())
+    named = desired.rows_set_aside.filter((pl.col("kind") == Kind.USER.value) & pl.col("key").is_not_null())
     owners = (
         live.filter(~pl.col("tombstoned") & pl.col("email").is_not_null())
         .join(named.select("key", pl.col("line").alias("other")), left_on="sourced_id", right_on="key", how="inner")
@@ -240,7 +240,10 @@ def _find_claimed_emails(
 
 def _quarantine_conflicts(rows: pl.DataFrame, value: str) -> pl.DataFrame:
     message = pl.format(f"a new person and an existing person have the same {value}: lines {{}}", "lines")
-    hint = f"If they are one person, remove the outdated row; if not, give each person their own {value}."
+    hint = (
+        "If they are one person, remove the outdated row or list both sourcedIds under rostering.merges; if not, give "
+        f"each person their own {value}."
+    )
     return build_quarantine_rows(Kind.USER, rows, "sourced_id", CONFLICT_CODE, message, hint)
 
 

@@ -15,7 +15,7 @@ from reconciler.model.diagnostic import Diagnostic, Span, build_warning
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
 from reconciler.model.roster import AccountManager
-from reconciler.oneroster.snapshot import Snapshot
+from reconciler.oneroster.snapshot import Snapshot, is_marked_deleted
 from reconciler.planning.frames.change_frame import build_change_schema
 from reconciler.planning.frames.fingerprint import compute_fingerprint
 from reconciler.planning.frames.live import LiveRoster, add_roles, select_countable_people
@@ -121,7 +121,7 @@ def settle_merges(
     users = add_roles(live.users, live.roles)
     quarantined = snapshot.quarantine.filter(pl.col("kind") == Kind.USER.value)["key"].drop_nulls()
     owners = _find_owners(users, live.roles, protect, quarantined)
-    wanted = snapshot.users.filter(pl.col("status") != "tobedeleted")["sourced_id"]
+    wanted = snapshot.users.filter(~is_marked_deleted())["sourced_id"]
     rows = pl.DataFrame({"row": wanted}).unique().with_columns(pl.lit(True).alias("there"))
     for half in ("keep", "merge"):
         is_quarantined = pl.col(f"{half}_quarantined").fill_null(False) | pl.col(half).is_in(quarantined.implode())

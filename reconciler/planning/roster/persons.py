@@ -14,10 +14,10 @@ import polars as pl
 from reconciler.model.diagnostic import Diagnostic, Span, build_info, build_warning
 from reconciler.model.kind import Kind
 from reconciler.model.roster import ALIAS_SEPARATOR
-from reconciler.oneroster.snapshot import Snapshot
+from reconciler.oneroster.snapshot import Snapshot, is_marked_deleted
 from reconciler.planning.roster.desired import find_belonging_orgs
 
-_IS_MARKED_DELETED = pl.col("status") == "tobedeleted"
+_IS_MARKED_DELETED = is_marked_deleted()
 
 
 @dataclass(frozen=True, slots=True)

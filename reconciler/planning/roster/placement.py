@@ -11,7 +11,7 @@ import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Span, build_error, build_warning
 from reconciler.model.kind import Kind
-from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot
+from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot, is_marked_deleted
 from reconciler.planning.roster.quarantine import build_quarantine_rows
 
 #: Code of the diagnostics on unplaced orgs and of the rows that they quarantine.
@@ -110,14 +110,14 @@ def find_unplaced_rows(snapshot: Snapshot, top: str, own_orgs: pl.Series) -> Unp
     ).with_columns(pl.col("people", "classes").fill_null(0))
     people = (
         snapshot.users.join(placed, left_on="sourced_id", right_on="user", how="anti")
-        .filter(pl.col("status") != "tobedeleted")
+        .filter(~is_marked_deleted())
         .join(
             roles.unique("user", keep="first", maintain_order=True).select("user", "top"),
             left_on="sourced_id",
             right_on="user",
         )
     )
-    active_classes = classes.filter(pl.col("status") != "tobedeleted")
+    active_classes = classes.filter(~is_marked_deleted())
     return UnplacedRows(
         counts.filter((pl.col("people") > 0) | (pl.col("classes") > 0)).sort("line"),
         pl.concat(

@@ -8,7 +8,7 @@ from reconciler.planning.frames.change_frame import CSV_FILES
 
 
 def build_quarantine_rows(
-    kind: Kind, rows: pl.DataFrame, key: str, code: str, message: pl.Expr, hint: str
+    kind: Kind, rows: pl.DataFrame, key: str, code: str, message: pl.Expr, hint: str | pl.Expr
 ) -> pl.DataFrame:
     """Return rows of QUARANTINE_SCHEMA for `rows`, whose sourcedId is in the column `key`; people keep the values by
     which they can be matched."""
@@ -20,7 +20,7 @@ def build_quarantine_rows(
         "column": pl.lit(0),
         "code": pl.lit(code),
         "message": message,
-        "hint": pl.lit(hint),
+        "hint": pl.lit(hint) if isinstance(hint, str) else hint,
     }
     if kind is Kind.USER:
         values |= {"identifier": pl.col("identifier"), "email": pl.col("email"), "username": pl.col("roster_username")}

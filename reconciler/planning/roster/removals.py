@@ -94,6 +94,10 @@ def build_unbinding_changes(adopted: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+#: Selects people whom the roster marks as deleted, so that `missing` does not keep them.
+_IS_MARKED = pl.col("reason").is_in([Reason.ROSTER_TOBEDELETED.value, Reason.ROSTER_INACTIVE.value])
+
+
 @dataclass(frozen=True, slots=True)
 class AbsentPeople:
     """The people who are not in a roster, or not wanted by it."""
@@ -105,15 +109,17 @@ class AbsentPeople:
 
 
 def _add_reasons(absent: pl.DataFrame, desired: DesiredRoster, kind: Kind) -> pl.DataFrame:
-    """Add `reason` and `line`: marked to be deleted, in the file but not selected, or not in the file."""
+    """Add `reason` and `line`: marked as deleted or inactive, in the file but not selected, or not in the file."""
     return absent.join(
-        desired.deletion_marks[kind].unique("key", keep="first", maintain_order=True),
+        desired.deletion_marks[kind].rename({"status": "mark"}).unique("key", keep="first", maintain_order=True),
         left_on="sourced_id",
         right_on="key",
         how="left",
         maintain_order="left",
     ).with_columns(
-        pl.when(pl.col("line").is_not_null())
+        pl.when(pl.col("mark") == "inactive")
+        .then(pl.lit(Reason.ROSTER_INACTIVE.value))
+        .when(pl.col("line").is_not_null())
         .then(pl.lit(Reason.ROSTER_TOBEDELETED.value))
         .when(pl.col("sourced_id").is_in(desired.unselected_ids[kind].implode()))
         .then(pl.lit(Reason.SCOPE_NARROWED.value))
@@ -177,9 +183,8 @@ def find_absent_people(
     leaving = _add_people_reasons(removable.join(protected, on="id", how="anti"), desired)
     unbound = _add_people_reasons(select_adopted_accounts(absent, protect), desired)
     if missing == "keep":
-        unbound = unbound.filter(pl.col("reason") == Reason.ROSTER_TOBEDELETED.value)
-    marked = leaving.filter(pl.col("reason") == Reason.ROSTER_TOBEDELETED.value)
-    unmarked = leaving.filter(pl.col("reason") != Reason.ROSTER_TOBEDELETED.value)
+        unbound = unbound.filter(_IS_MARKED)
+    marked, unmarked = leaving.filter(_IS_MARKED), leaving.filter(~_IS_MARKED)
     changes = [build_removals(Kind.USER, marked), build_unbinding_changes(unbound)]
     staying_ids = absent.join(pl.concat([leaving, unbound]), on="id", how="anti")["sourced_id"]
     unchanged = unmarked.clear()
@@ -207,6 +212,8 @@ def _add_people_reasons(absent: pl.DataFrame, desired: DesiredRoster) -> pl.Data
     return _add_reasons(absent, desired, Kind.USER).with_columns(
         pl.when(pl.col("sourced_id").is_in(desired.people_of_other_orgs.implode()) & (pl.col("line") == 0))
         .then(pl.lit(Reason.SCOPE_NARROWED.value))
+        .when(pl.col("sourced_id").is_in(desired.ended_people.implode()) & (pl.col("line") == 0))
+        .then(pl.lit(Reason.ROLE_ENDED.value))
         .otherwise(pl.col("reason"))
         .alias("reason")
     )

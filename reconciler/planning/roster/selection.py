@@ -13,6 +13,7 @@ import polars as pl
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_warning
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.role import Role
+from reconciler.oneroster.snapshot import is_marked_deleted
 
 NO_SPANS: Mapping[str, Span] = MappingProxyType({})
 
@@ -112,8 +113,8 @@ def _select_people(
     inside = users
     for criterion in criteria.values():
         inside = criterion(inside)
-    wanted = users.filter(pl.col("status_of_row") != "tobedeleted")
-    if wanted.height and not inside.filter(pl.col("status_of_row") != "tobedeleted").height:
+    wanted = users.filter(~is_marked_deleted("status_of_row"))
+    if wanted.height and not inside.filter(~is_marked_deleted("status_of_row")).height:
         unmet = [key for key, criterion in criteria.items() if not criterion(wanted).height]
         raise Refusal(
             [_report_nobody(selection, key) for key in unmet] or [_report_nobody_by_all(selection, list(criteria))]

@@ -60,6 +60,7 @@ IMPERSONAL_CODES = frozenset(
         "ragged-row",
         "refers-to-row-set-aside",
         "repeated-row",
+        "reversed-dates",
         "several-accounts",
         "several-primary-roles",
         "shared-email",

@@ -122,7 +122,16 @@ def describe_reason(reason: Reason, origin: Span | None, former: str | None = No
             return f"not in {origin.file if origin else 'its source'}"
         case Reason.ROSTER_TOBEDELETED:
             return _append_place("tobedeleted", place)
-        case Reason.SCOPE_NARROWED | Reason.SESSION_ENDED | Reason.PARENT_REMOVED | Reason.ERASED | Reason.UNDONE:
+        case Reason.ROSTER_INACTIVE:
+            return _append_place("inactive", place)
+        case (
+            Reason.SCOPE_NARROWED
+            | Reason.SESSION_ENDED
+            | Reason.ROLE_ENDED
+            | Reason.PARENT_REMOVED
+            | Reason.ERASED
+            | Reason.UNDONE
+        ):
             return REASONS[reason]
         case (
             Reason.ROSTER_DISABLED
@@ -152,9 +161,11 @@ REASONS = {
     Reason.ADOPTED: "existing account",
     Reason.ROSTER_ROW_MISSING: "not in the roster",
     Reason.ROSTER_TOBEDELETED: "marked tobedeleted",
+    Reason.ROSTER_INACTIVE: "marked inactive",
     Reason.ROSTER_DISABLED: "not enabled",
     Reason.SCOPE_NARROWED: "no longer selected",
     Reason.SESSION_ENDED: "its term has ended",
+    Reason.ROLE_ENDED: "their roles have ended",
     Reason.PARENT_REMOVED: "parent removed",
     Reason.REMOVED_FROM_GIT: "removed from git",
     Reason.RENAMED: "renamed",

@@ -28,7 +28,7 @@ HOLD_KEY = "5a" * 32
 _TEXT = {
     "orgs": "sourced_id status name type identifier parent",
     "users": "sourced_id status username given_name family_name middle_name identifier email grades",
-    "roles": "user org role",
+    "roles": "user org role begin_date end_date",
     "classes": "sourced_id status title class_code class_type school course terms grades unreadable",
     "enrollments": "sourced_id status class user role begin_date end_date unreadable",
 }

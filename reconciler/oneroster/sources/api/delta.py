@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from reconciler.model.ids import Moment
+from reconciler.oneroster.snapshot import DELETED_STATUSES
 from reconciler.oneroster.sources.api.account import ApiAccount
 from reconciler.oneroster.sources.api.records.envelope import ROLE_MARK, Frames
 from reconciler.oneroster.sources.interface import FetchRequest
@@ -92,7 +93,7 @@ class ChangeCounts:
     deleted: int = 0
 
     def add_rows(self, rows: pl.DataFrame) -> None:
-        gone = int(rows["status"].str.to_lowercase().is_in(["tobedeleted", "inactive"]).sum())
+        gone = int(rows["status"].str.to_lowercase().is_in(DELETED_STATUSES).sum())
         self.deleted += gone
         self.active += rows.height - gone
 
