@@ -134,12 +134,6 @@ _GATES = (
         "A file has two columns with the same name. Export it again.",
     ),
     Gate(
-        "org-cycle",
-        _R,
-        "orgs that are their own ancestor",
-        "Two organizations list each other as their parent. Correct one of them.",
-    ),
-    Gate(
         "session-cycle",
         _R,
         "academic sessions that are their own ancestor",

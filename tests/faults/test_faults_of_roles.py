@@ -255,3 +255,83 @@ def test_171_end_dates_of_enrollments_fill_it_too(anywhere: School) -> None:
     assert anywhere.apply(blank(19)).code == 0
     told = " ".join(anywhere.project.run("plan", "springfield", "--zip", anywhere.source(blank(21))).out.split())
     assert "2 of 200 enrollments would lose their end date; with 19 in the last 7 days that is 21" in told
+
+
+def in_school(org: str, parent: str, people: list[str]) -> Bundle:
+    """Some pupils are in a new school, with a class of their own."""
+    made = DAY_ONE.with_row("orgs", org, name="South School", type="school", parentSourcedId=parent)
+    made = made.with_row("classes", "c-s", title="South 1", classType="scheduled", schoolSourcedId=org)
+    for each in people:
+        made = made.with_user(each, orgSourcedIds=org)
+    return made
+
+
+@pytest.mark.parametrize("ring", ["itself", "two"])
+def test_172_pupils_of_a_school_that_is_its_own_ancestor_stay(anywhere: School, ring: str) -> None:
+    before = anywhere.live()
+    made = in_school("south", "south" if ring == "itself" else "north", STUDENTS[:4])
+    if ring == "two":
+        made = made.with_row("orgs", "north", name="North", type="department", parentSourcedId="south")
+    path = anywhere.source(made)
+    plan = anywhere.plan(path)
+    told = plan.json["customers"][0]["diagnostics"]
+    assert (plan.code, changes(plan, "user")) == (0, [])
+    named = "South School (south) is its own ancestor in orgs.csv; 4 people and 1 class are in it"
+    assert [each["message"].startswith(named) for each in told if each["code"] == "unplaced-org"].count(True) == 1
+    assert "org-cycle" in {each["code"] for each in told}
+    assert anywhere.apply(path).code == 0
+    assert anywhere.live() == before
+    checked = anywhere.project.run("roster", "check", path)
+    assert checked.code == 0
+    assert named in checked.out
+
+
+def test_172_a_known_school_that_became_its_own_parent_keeps_everything(anywhere: School) -> None:
+    customer = anywhere.quiet(DAY_ONE.with_row("orgs", "s-1", parentSourcedId="s-1"))
+    assert customer["changes"] == []
+    assert anywhere.plan(DAY_ONE).code == 0
+
+
+def test_172_a_district_below_its_own_state_takes_no_other_district(school: School) -> None:
+    made = DAY_ONE.with_row("orgs", "state", name="State", type="state", parentSourcedId="d-1")
+    made = made.with_row("orgs", "d-1", parentSourcedId="state")
+    made = made.with_row("orgs", "d-2", name="Other", type="district", parentSourcedId="state")
+    made = made.with_user("u-other", orgSourcedIds="d-2")
+    customer = school.quiet(made)
+    assert customer["changes"] == []
+
+
+def test_172_a_first_roster_of_orgs_that_are_their_own_parents_names_the_key(project: Project) -> None:
+    made = DAY_ONE.with_rows("orgs", [{**row, "parentSourcedId": row["sourcedId"]} for row in DAY_ONE.tables["orgs"]])
+    project.customer()
+    path = made.zip(project.folder / "own.zip")
+    plan = project.plan("springfield", "--zip", path)
+    (told,) = plan.json["customers"][0]["diagnostics"][-1:]
+    assert (plan.code, told["code"]) == (3, "schools-without-parent")
+    settings = project.customer()
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text + "  schools_without_parent: ours\n", encoding="utf-8")
+    assert project.apply("springfield", "--zip", path).code == 0
+    assert project.plan("springfield", "--zip", path).code == 0
+    for each in ("", "d-1"):
+        later = made.with_row("orgs", "s-1", parentSourcedId=each).zip(path)
+        assert project.plan("springfield", "--zip", later).code == 0
+
+
+def test_172_a_delta_that_closes_a_circle_loses_nobody(school: School) -> None:
+    made = in_school("south", "d-1", STUDENTS[:4])
+    assert school.apply(made).code == 0
+    before = school.live()
+    later = made.with_row("orgs", "south", parentSourcedId="south").with_user("u-new", orgSourcedIds="south")
+    assert school.apply(made.delta(later)).code == 0
+    assert before <= school.live()
+
+
+def test_172_check_names_schools_of_no_district_among_several(school: School) -> None:
+    made = in_school("south", "", STUDENTS[:4]).with_row("orgs", "d-2", name="Other", type="district")
+    path = school.source(made)
+    checked = school.project.run("roster", "check", path)
+    assert checked.code == 0
+    assert "South School (south) has no parent in orgs.csv; 4 people and 1 class are in it" in checked.out
+    assert "schools_without_parent" not in checked.out
+    assert "5 quarantined rows" in checked.out

@@ -40,7 +40,6 @@ BENT: dict[str, Bundle] = {
     "wrong-file-header": SMALL.raw("users.csv", SMALL.text("classes").encode()),
     "missing-column": SMALL.raw("users.csv", USERS.replace(b"familyName", b"surname", 1)),
     "duplicate-header": SMALL.raw("users.csv", USERS.replace(b",sms,", b",email,", 1)),
-    "org-cycle": SMALL.with_row("orgs", "d-1", parentSourcedId="s-1"),
     "session-cycle": SMALL.with_rows("academicSessions", [{**TERM, "parentSourcedId": "t-1"}]),
     "delta-without-whole": SMALL.delta(SMALL.with_user("u-0003", givenName="Zoe")),
 }

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.model.diagnostic import Span
+from reconciler.model.diagnostic import Severity, Span
 from tests.support.rosters.bundles import bundle
-from tests.support.rosters.reading import codes, only, places, read, refused
+from tests.support.rosters.reading import codes, only, places, read
 
 SMALL = bundle(users=10)
 NEW = SMALL.version12()
@@ -95,12 +95,23 @@ def test_a_parent_that_is_not_there_is_told(tmp_path: Path) -> None:
         ({"d-1": "s-2", "s-2": "s-1", "s-1": "d-1"}, "d-1 -> s-2 -> s-1 -> d-1"),
     ],
 )
-def test_circular_orgs_are_refused_with_the_circle(tmp_path: Path, parents: dict[str, str], path: str) -> None:
+def test_circular_orgs_are_told_with_the_circle(tmp_path: Path, parents: dict[str, str], path: str) -> None:
     made = SMALL
     for child, parent in parents.items():
         made = made.with_row("orgs", child, parentSourcedId=parent)
-    found = only(refused(made, tmp_path))
-    assert (found.code, found.message) == ("org-cycle", f"orgs form a cycle: {path}")
+    snapshot = read(made, tmp_path)
+    found = only(snapshot.diagnostics)
+    assert (found.code, found.severity) == ("org-cycle", Severity.WARNING)
+    assert found.message == f"orgs form a cycle: {path}; their parents are not used"
+    assert snapshot.users.height == 10
+
+
+def test_further_orgs_of_circles_are_counted(tmp_path: Path) -> None:
+    made = SMALL
+    for org in SMALL.ids("orgs"):
+        made = made.with_row("orgs", org, parentSourcedId=org)
+    found = only(read(made, tmp_path).diagnostics)
+    assert "d-1 -> d-1, and 2 more orgs are their own ancestors" in found.message
 
 
 def test_a_deep_tree_of_orgs_is_no_circle(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def overlay_delta(
 ) -> Roster:
     """Overlay the files of a delta on a roster; a bulk file replaces all earlier rows.
 
-    `optional` is as for `assemble_roster`. Raises Refusal if orgs form a cycle.
+    `optional` is as for `assemble_roster`.
     """
     stems = ("orgs", "users", "classes", "enrollments")
     overlays = {stem: overlay_file(base, files.get(stem), standard, stem) for stem in stems}

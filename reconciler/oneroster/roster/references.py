@@ -32,9 +32,19 @@ def collect_known_keys(frame: pl.DataFrame, quarantine: pl.DataFrame) -> pl.Seri
 
 
 def check_parents(orgs: pl.DataFrame, org_keys: pl.Series) -> Iterator[Diagnostic]:
-    """Warn of missing parents and of several top-level orgs. Raises Refusal if orgs form a cycle."""
+    """Warn of missing parents, of orgs that are their own ancestors, and of several top-level orgs."""
     tree = orgs.filter(~is_marked_deleted())
-    refuse_cycles(tree, "orgs.csv", "org-cycle", "orgs")
+    members = find_cycle_members(tree)
+    if members.len():
+        cycle = _list_one_cycle(tree, members)
+        others = members.len() - len(cycle)
+        more = f", and {others:,} more orgs are their own ancestors" if others else ""
+        yield build_warning(
+            "org-cycle",
+            f"orgs form a cycle: {_format_cycle(cycle)}{more}; their parents are not used",
+            Span("orgs.csv", _find_line(tree, cycle[0])),
+            "Correct parentSourcedId of one of them.",
+        )
     orphans = tree.filter(pl.col("parent").is_not_null() & ~pl.col("parent").is_in(org_keys.implode()))
     if orphans.height:
         yield make_rows_warning(
@@ -46,36 +56,53 @@ def check_parents(orgs: pl.DataFrame, org_keys: pl.Series) -> Iterator[Diagnosti
         yield make_rows_warning("orgs.csv", roots, "several-roots", message)
 
 
-def refuse_cycles(rows: pl.DataFrame, file: str, code: str, noun: str) -> None:
-    """Raise Refusal if rows of `sourced_id`, `parent` and `line` form a cycle.
+def find_cycle_members(rows: pl.DataFrame) -> pl.Series:
+    """Return the sourcedIds of rows of `sourced_id` and `parent` that are their own ancestors, sorted.
 
     Each round looks twice as far up, so a tree ends after a few rounds and a cycle never does."""
-    parents = rows.select("sourced_id", "parent").drop_nulls()
-    above = parents
+    above = rows.select("sourced_id", "parent").drop_nulls()
     for _ in range(rows.height.bit_length() + 1):
         further = above.rename({"sourced_id": "child", "parent": "sourced_id"})
         above = further.join(above, on="sourced_id").select(pl.col("child").alias("sourced_id"), "parent")
         if not above.height:
-            return
-    start = above["parent"].sort().to_list()[0]
-    up: dict[str, str] = dict(parents.iter_rows())
-    cycle: list[str] = [start]
-    while (following := up[cycle[-1]]) != start:
-        cycle.append(following)
-    lowest = cycle.index(min(cycle))
-    cycle = cycle[lowest:] + cycle[:lowest]
-    path = " -> ".join([*cycle[:MOST_OF_A_CYCLE], *(["..."] if len(cycle) > MOST_OF_A_CYCLE else []), cycle[0]])
-    line = rows.filter(pl.col("sourced_id") == cycle[0])["line"][0]
+            break
+    # So far up, only rows of cycles are left, and each of them is above another one.
+    return above["parent"].unique().sort().alias("sourced_id")
+
+
+def refuse_cycles(rows: pl.DataFrame, file: str, code: str, noun: str) -> None:
+    """Raise Refusal if rows of `sourced_id`, `parent` and `line` form a cycle."""
+    members = find_cycle_members(rows)
+    if not members.len():
+        return
+    cycle = _list_one_cycle(rows, members)
     raise Refusal(
         [
             build_error(
                 code,
-                f"{noun} form a cycle: {path}",
-                Span(file, line),
+                f"{noun} form a cycle: {_format_cycle(cycle)}",
+                Span(file, _find_line(rows, cycle[0])),
                 "Correct parentSourcedId of one of them.",
             )
         ]
     )
+
+
+def _list_one_cycle(rows: pl.DataFrame, members: pl.Series) -> list[str]:
+    """Return the cycle of the lowest member, from it upward."""
+    up: dict[str, str] = dict(rows.select("sourced_id", "parent").drop_nulls().iter_rows())
+    cycle: list[str] = [members[0]]
+    while (following := up[cycle[-1]]) != cycle[0]:
+        cycle.append(following)
+    return cycle
+
+
+def _format_cycle(cycle: list[str]) -> str:
+    return " -> ".join([*cycle[:MOST_OF_A_CYCLE], *(["..."] if len(cycle) > MOST_OF_A_CYCLE else []), cycle[0]])
+
+
+def _find_line(rows: pl.DataFrame, sourced_id: str) -> int:
+    return int(rows.filter(pl.col("sourced_id") == sourced_id)["line"][0])
 
 
 def split_dangling(

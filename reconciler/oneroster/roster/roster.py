@@ -75,8 +75,7 @@ def assemble_roster(
 ) -> Roster:
     """Assemble a roster from files by stem (`roles` in 1.2 only) and the keys of courses and academicSessions.
 
-    In 1.1, `entries` has everybody's roles if they are not only those in users.csv. Raises Refusal if orgs form a
-    cycle."""
+    In 1.1, `entries` has everybody's roles if they are not only those in users.csv."""
     orgs, classes, enrollments = files["orgs"], files["classes"], files["enrollments"]
     org_keys = collect_known_keys(orgs.frame, orgs.quarantine)
     diagnostics = [*check_parents(orgs.frame, org_keys)]

@@ -11,7 +11,7 @@ from reconciler.planning.frames.live import LiveRoster
 from reconciler.planning.roster.desired import DesiredRoster, build_desired_roster
 from reconciler.planning.roster.merges import MergePlan, settle_merges
 from reconciler.planning.roster.persons import combine_person_rows
-from reconciler.planning.roster.placement import adopt_schools_without_parent
+from reconciler.planning.roster.placement import adopt_schools_without_parent, cut_cycles
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ def build_desired_people(
     `build_desired_roster` does. Only the full desired roster shows that it has neither person of a merge; their
     rows are then compared again, each one separately.
     """
+    snapshot = cut_cycles(snapshot)
     adopted: tuple[Diagnostic, ...] = ()
     if rules.schools_without_parent == "ours":
         snapshot, adopted = adopt_schools_without_parent(snapshot, client_partner_id)

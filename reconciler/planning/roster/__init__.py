@@ -8,6 +8,12 @@ from reconciler.planning.roster.persons import combine_person_rows as combine_pe
 from reconciler.planning.roster.persons import list_known_aliases as list_known_aliases
 from reconciler.planning.roster.placement import SCHOOLS_WITHOUT_PARENT as SCHOOLS_WITHOUT_PARENT
 from reconciler.planning.roster.placement import UNPLACED_ORG as UNPLACED_ORG
+from reconciler.planning.roster.placement import UnplacedRows as UnplacedRows
+from reconciler.planning.roster.placement import cut_cycles as cut_cycles
+from reconciler.planning.roster.placement import describe_unplaced_orgs as describe_unplaced_orgs
+from reconciler.planning.roster.placement import (
+    find_unplaced_rows_of_districts as find_unplaced_rows_of_districts,
+)
 from reconciler.planning.roster.removals import make_empty_sessions as make_empty_sessions
 from reconciler.planning.roster.removals import merge_sessions as merge_sessions
 from reconciler.planning.roster.seats import SeatLicense as SeatLicense

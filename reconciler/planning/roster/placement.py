@@ -1,7 +1,7 @@
 """Places the orgs of a file: the customer's, another institution's, or unplaced because nothing shows whose they are.
 
-A school is unplaced if it has no parent, or one that is not in the file. Its people and classes are in the file, so
-they did not leave: their rows are quarantined, and the customer's records stay as they are.
+A school is unplaced if it has no parent, one that is not in the file, or itself as an ancestor. Its people and classes
+are in the file, so they did not leave: their rows are quarantined, and the customer's records stay as they are.
 """
 
 from collections.abc import Iterator
@@ -11,8 +11,10 @@ import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Span, build_error, build_warning
 from reconciler.model.kind import Kind
+from reconciler.oneroster.roster import find_cycle_members
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, Snapshot, is_marked_deleted
 from reconciler.planning.roster.quarantine import build_quarantine_rows
+from reconciler.planning.roster.selection import add_orgs_below
 
 #: Code of the diagnostics on unplaced orgs and of the rows that they quarantine.
 UNPLACED_ORG = "unplaced-org"
@@ -24,8 +26,11 @@ _BELOW_INSTITUTIONS = ("school", "department")
 _OWNERS_OF_SCHOOLS = ("district", "local")
 #: Unplaced orgs that get a diagnostic each; the others are counted.
 _MOST_SHOWN = 10
+#: The column of orgs that tells those which are their own ancestors.
+IN_CYCLE = "in_cycle"
+_CORRECT = "Correct parentSourcedId in the export."
 _HINT = (
-    "Correct parentSourcedId in the export. If every school without a parent is this customer's, write under "
+    f"{_CORRECT} If every school without a parent is this customer's, write under "
     "rostering: schools_without_parent: ours"
 )
 
@@ -38,6 +43,8 @@ class UnplacedRows:
     orgs: pl.DataFrame
     #: people and classes that have no other org of the customer (QUARANTINE_SCHEMA)
     quarantine: pl.DataFrame
+    #: what to do about them
+    hint: str = _HINT
 
     @property
     def people_count(self) -> int:
@@ -45,9 +52,30 @@ class UnplacedRows:
         return self.quarantine.filter(pl.col("kind") == Kind.USER.value).height
 
 
+def cut_cycles(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot without the parents of orgs that are their own ancestors, which IN_CYCLE marks."""
+    members = find_cycle_members(snapshot.orgs.filter(~is_marked_deleted()))
+    if not members.len():
+        return snapshot
+    in_cycle = pl.col("sourced_id").is_in(members.implode())
+    orgs = snapshot.orgs.with_columns(
+        pl.when(~in_cycle).then(pl.col("parent")).alias("parent"), in_cycle.alias(IN_CYCLE)
+    )
+    return replace(snapshot, orgs=orgs)
+
+
+def list_cut_orgs(snapshot: Snapshot, top: str) -> pl.Series:
+    """Return the sourcedIds of orgs whose parents were cut, except the customer's top org."""
+    if IN_CYCLE not in snapshot.orgs.columns:
+        return snapshot.orgs["sourced_id"].clear()
+    return snapshot.orgs.filter(pl.col(IN_CYCLE) & (pl.col("sourced_id") != top))["sourced_id"]
+
+
 def find_lost_orgs(snapshot: Snapshot, top: str) -> pl.DataFrame:
     """Return the orgs without a parent in the file, except the customer's top org and other institutions."""
     orgs = snapshot.orgs
+    if IN_CYCLE not in orgs.columns:
+        orgs = orgs.with_columns(pl.lit(False).alias(IN_CYCLE))
     has_lost_parent = pl.col("parent").is_not_null() & ~pl.col("parent").is_in(orgs["sourced_id"].implode())
     return orgs.filter((_is_parentless(top) | has_lost_parent) & (pl.col("sourced_id") != top))
 
@@ -100,7 +128,7 @@ def find_unplaced_rows(snapshot: Snapshot, top: str, own_orgs: pl.Series) -> Unp
     placed = snapshot.roles.join(own_orgs.alias("org").to_frame(), on="org", how="semi")
     roles = snapshot.roles.join(tops, on="org", how="inner", maintain_order="left")
     classes = snapshot.classes.join(tops, left_on="school", right_on="org", how="inner", maintain_order="left")
-    counts = lost.select("sourced_id", "name", "parent", "line").join(
+    counts = lost.select("sourced_id", "name", "parent", "line", IN_CYCLE).join(
         roles.group_by(pl.col("top").alias("sourced_id")).agg(pl.col("user").n_unique().alias("people")),
         on="sourced_id",
         how="left",
@@ -118,16 +146,30 @@ def find_unplaced_rows(snapshot: Snapshot, top: str, own_orgs: pl.Series) -> Unp
         )
     )
     active_classes = classes.filter(~is_marked_deleted())
+    hint = _CORRECT if has_other_districts(snapshot, top) else _HINT
     return UnplacedRows(
         counts.filter((pl.col("people") > 0) | (pl.col("classes") > 0)).sort("line"),
         pl.concat(
-            [_build_quarantine(Kind.USER, people, lost), _build_quarantine(Kind.CLASS, active_classes, lost)]
+            [
+                _build_quarantine(Kind.USER, people, lost, hint),
+                _build_quarantine(Kind.CLASS, active_classes, lost, hint),
+            ]
         ).sort("file", "line"),
+        hint,
     )
 
 
+def find_unplaced_rows_of_districts(snapshot: Snapshot) -> UnplacedRows | None:
+    """Return the rows of orgs that belong to none of the file's districts; None if it has no district."""
+    is_parentless = pl.col("parent").is_null() & pl.col("type").is_in(_OWNERS_OF_SCHOOLS)
+    districts = snapshot.orgs.filter(is_parentless)["sourced_id"]
+    if not districts.len():
+        return None
+    return find_unplaced_rows(snapshot, districts[0], add_orgs_below(snapshot.orgs, districts))
+
+
 def _make_no_rows(lost: pl.DataFrame) -> UnplacedRows:
-    none = lost.clear().select("sourced_id", "name", "parent", "line")
+    none = lost.clear().select("sourced_id", "name", "parent", "line", IN_CYCLE)
     count = pl.lit(0, dtype=pl.UInt32)
     return UnplacedRows(
         none.with_columns(count.alias("people"), count.alias("classes")), pl.DataFrame(schema=QUARANTINE_SCHEMA)
@@ -148,7 +190,7 @@ def _find_topmost(orgs: pl.DataFrame, lost: pl.DataFrame, own_orgs: pl.Series) -
     return found
 
 
-def _build_quarantine(kind: Kind, rows: pl.DataFrame, lost: pl.DataFrame) -> pl.DataFrame:
+def _build_quarantine(kind: Kind, rows: pl.DataFrame, lost: pl.DataFrame, hint: str) -> pl.DataFrame:
     noun = "person" if kind is Kind.USER else "class"
     named = rows.join(
         lost.select(pl.col("sourced_id").alias("top"), _describe_reason().alias("why")), on="top", how="left"
@@ -156,14 +198,16 @@ def _build_quarantine(kind: Kind, rows: pl.DataFrame, lost: pl.DataFrame) -> pl.
     if kind is Kind.USER:
         named = named.with_columns(pl.col("username").alias("roster_username"))
     message = pl.format(f'{noun} "{{}}" is in {{}}', "sourced_id", "why")
-    return build_quarantine_rows(kind, named, "sourced_id", UNPLACED_ORG, message, _HINT)
+    return build_quarantine_rows(kind, named, "sourced_id", UNPLACED_ORG, message, hint)
 
 
 def _describe_reason() -> pl.Expr:
     """Return `South School (south), which has no parent in orgs.csv`."""
     name = pl.format("{} ({})", pl.coalesce("name", "sourced_id"), "sourced_id")
     return (
-        pl.when(pl.col("parent").is_null())
+        pl.when(IN_CYCLE)
+        .then(pl.format("{}, which is its own ancestor in orgs.csv", name))
+        .when(pl.col("parent").is_null())
         .then(pl.format("{}, which has no parent in orgs.csv", name))
         .otherwise(pl.format("{}, whose parent {} is not in orgs.csv", name, "parent"))
     )
@@ -173,7 +217,8 @@ def describe_unplaced_orgs(unplaced: UnplacedRows) -> Iterator[Diagnostic]:
     """Yield a warning for each unplaced org, with the number of its people and classes."""
     shown = unplaced.orgs.head(_MOST_SHOWN)
     for row in shown.iter_rows(named=True):
-        yield build_warning(UNPLACED_ORG, f"{_describe_org(row)}; {_LEFT_OUT}", Span("orgs.csv", row["line"]), _HINT)
+        message = f"{_describe_org(row)}; {_LEFT_OUT}"
+        yield build_warning(UNPLACED_ORG, message, Span("orgs.csv", row["line"]), unplaced.hint)
     if more := unplaced.orgs.height - shown.height:
         rest = unplaced.orgs.tail(more)
         yield build_warning(
@@ -181,7 +226,7 @@ def describe_unplaced_orgs(unplaced: UnplacedRows) -> Iterator[Diagnostic]:
             f"{more:,} more orgs have no parent in orgs.csv; "
             f"{_count_rows(int(rest['people'].sum()), int(rest['classes'].sum()))} are in them; {_LEFT_OUT}",
             Span("orgs.csv", rest["line"][0]),
-            _HINT,
+            unplaced.hint,
         )
 
 
@@ -200,13 +245,15 @@ def report_schools_without_parent(snapshot: Snapshot, top: str, unplaced: Unplac
         f"{people:,} people belong to org {top}, and {unplaced.people_count:,} are in schools that belong to no "
         f"institution of the file: {named}{rest}",
         Span("orgs.csv", int(unplaced.orgs["line"][0])),
-        _HINT,
+        unplaced.hint,
     )
 
 
 def _describe_org(row: dict[str, object]) -> str:
     why = (
-        "has no parent in orgs.csv"
+        "is its own ancestor in orgs.csv"
+        if row[IN_CYCLE]
+        else "has no parent in orgs.csv"
         if row["parent"] is None
         else f"has the parent {row['parent']}, which is not in orgs.csv"
     )

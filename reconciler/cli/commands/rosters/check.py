@@ -16,7 +16,15 @@ from reconciler.oneroster.snapshot import Snapshot, build_quarantine_diagnostics
 from reconciler.oneroster.strict import MOST_LISTED, RULES, StrictReport, check_against_standard
 from reconciler.planning.frames import make_empty_live_frame
 from reconciler.planning.holds import describe_quarantined_rows
-from reconciler.planning.roster import SCHOOLS_WITHOUT_PARENT, build_desired_roster, combine_person_rows
+from reconciler.planning.roster import (
+    SCHOOLS_WITHOUT_PARENT,
+    UnplacedRows,
+    build_desired_roster,
+    combine_person_rows,
+    cut_cycles,
+    describe_unplaced_orgs,
+    find_unplaced_rows_of_districts,
+)
 
 FORMAT_VERSION = "1.0"
 SUMMARY_TABLES = ("users", "classes", "enrollments", "orgs")
@@ -82,13 +90,15 @@ def _check_strict_rules(file: Path, most: int | None) -> StrictReport | None:
 def _add_plan_diagnostics(snapshot: Snapshot) -> Snapshot:
     """Add the diagnostics that a plan finds across files, such as two people with the same username.
 
-    People are matched by identifier. Returns the snapshot unchanged if it has no single institution."""
-    top = _find_institution(snapshot)
+    People are matched by identifier. Of several institutions, only the schools that belong to none of them are
+    reported."""
+    tree = cut_cycles(snapshot)
+    top = _find_institution(tree)
     if top is None:
-        return snapshot
+        return _add_unplaced_orgs(snapshot, find_unplaced_rows_of_districts(tree))
     try:
-        persons = combine_person_rows(snapshot, make_empty_live_frame(Kind.USER), "identifier", top)
-        desired = build_desired_roster(persons.snapshot, top, None)
+        persons = combine_person_rows(tree, make_empty_live_frame(Kind.USER), "identifier", top)
+        desired = build_desired_roster(persons.snapshot, top, None, today=clock.get_current_day())
     except Refusal as refusal:
         # A file without people is still a roster; the plan reports whether it is the customer's.
         named = [each for each in refusal.diagnostics if each.code == SCHOOLS_WITHOUT_PARENT]
@@ -96,6 +106,16 @@ def _add_plan_diagnostics(snapshot: Snapshot) -> Snapshot:
         return replace(snapshot, diagnostics=(*snapshot.diagnostics, *warnings))
     noticed = (*snapshot.diagnostics, *persons.diagnostics, *desired.diagnostics)
     return replace(snapshot, quarantine=desired.quarantine, diagnostics=noticed)
+
+
+def _add_unplaced_orgs(snapshot: Snapshot, unplaced: UnplacedRows | None) -> Snapshot:
+    if unplaced is None:
+        return snapshot
+    return replace(
+        snapshot,
+        quarantine=pl.concat([snapshot.quarantine, unplaced.quarantine]),
+        diagnostics=(*snapshot.diagnostics, *describe_unplaced_orgs(unplaced)),
+    )
 
 
 def _find_institution(snapshot: Snapshot) -> str | None:
