@@ -171,3 +171,22 @@ def test_doubted_roster_is_no_basis_for_the_next(springfield: Project) -> None:
     with clock.freeze_time(on(3)):
         assert springfield.apply("springfield", "--zip", springfield.folder / "day-3.zip", "--approve", hold).code == 0
     assert planned(springfield, half, 4).code == 0
+
+
+def test_139_purged_people_still_count_within_the_window(springfield: Project) -> None:
+    """The window is longer than the retention: a purge in between opens no way around the limit."""
+    settings(springfield, "  retention: 1d\n  limits: {window: 30d}\n")
+    applied(springfield, DAY_ONE, 0)
+    assert applied(springfield, DAY_ONE.without_users(STUDENTS[:4]), 1).code == 0
+    uses = springfield.ask("SELECT name, count(*) FROM limit_uses GROUP BY name ORDER BY name")
+    rows = springfield.ask("SELECT row_id, account_id, class_id FROM limit_uses")
+    with clock.freeze_time(on(4)):
+        assert springfield.run("purge", "--yes").code == 0
+    assert springfield.ask("SELECT name, count(*) FROM limit_uses GROUP BY name ORDER BY name") == uses
+    left = springfield.ask("SELECT row_id, account_id, class_id, schools FROM limit_uses")
+    assert not {each for row in rows for each in row if each is not None} & {row for row, *_ in left}
+    assert {tuple(more) for _, *more in left} == {(None, None, None)}
+    assert len({row for row, *_ in left}) == len(left)
+    plan = planned(springfield, DAY_ONE.without_users(STUDENTS[:6]), 5)
+    use = plan.json["customers"][0]["limits"][0]
+    assert (plan.code, use["name"], use["seen"], use["earlier"]) == (3, "users", 6, 4)

@@ -2,8 +2,8 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
@@ -63,48 +63,76 @@ class ChainVerification:
     run: RunId | None = None
 
 
+#: Runs read at a time.
+PAGE_RUNS = 5_000
+#: Applies at the same moment may end in another order than they began. More runs than this are never out of order.
+MAX_WAITING = 10_000
+
+
+@dataclass(slots=True)
+class _Chain:
+    """The chain of runs as far as it was followed, in constant memory."""
+
+    head: str | None
+    runs: int = 0
+    last: Run | None = None
+    #: runs that came before the run which they follow, by that run's hash
+    waiting: dict[str | None, Run] = field(default_factory=dict)
+
+    @property
+    def end(self) -> str | None:
+        return self.last["hash"] if self.last else None
+
+    @property
+    def place(self) -> str:
+        return f"run {self.last['id']}" if self.last else "the beginning"
+
+    def build_break(self, message: str, run: Run | None) -> ChainVerification:
+        return ChainVerification(self.runs, first_break=message, run=_get_run_id(run) if run else None)
+
+
 def verify_chain(connection: Connection, key: StoreKey) -> ChainVerification:
-    """Recompute every hash and check the signature.
+    """Recompute every hash and check the signature, reading a page of runs at a time.
 
     The order of runs is that of the chain, because an apply that was rolled back leaves a gap in the ids.
     """
     head, seal = connection.fetch_row(select(declared.store.c.head_hash, declared.store.c.head_seal)) or (None, None)
+    chain = _Chain(head)
+    return _follow_chain(connection, chain) or _check_chain_end(connection, key, chain, seal)
+
+
+def _iter_runs(connection: Connection) -> Iterator[Run]:
+    """Yield all runs by id."""
     columns = list(record.runs.columns)
     names = [column.name for column in columns]
-    rows = connection.fetch_rows(select(*columns).order_by(record.runs.c.id))
-    runs = [dict(zip(names, row, strict=True)) for row in rows]
-    return _follow_chain(runs, head) or _check_chain_end(connection, key, runs, head, seal)
+    last = 0
+    while True:
+        page = select(*columns).where(record.runs.c.id > last).order_by(record.runs.c.id).limit(PAGE_RUNS)
+        rows = connection.fetch_rows(page)
+        for row in rows:
+            yield dict(zip(names, row, strict=True))
+        if len(rows) < PAGE_RUNS:
+            return
+        last = rows[-1][names.index("id")]
 
 
-def _follow_chain(runs: Sequence[Run], head: str | None) -> ChainVerification | None:
-    """Return the first break, or None if all runs form one chain that ends in `head`."""
-    following: dict[str | None, list[Run]] = {}
-    for run in runs:
-        following.setdefault(run["previous_hash"], []).append(run)
-    last: Run | None = None
-    fit = 0
-    while next_ones := following.get(last["hash"] if last else None):
-        run, *others = next_ones
-        if others:
-            return ChainVerification(
-                fit,
-                first_break=f"run {others[0]['id']} follows the same run as run {run['id']}",
-                run=_get_run_id(others[0]),
-            )
-        expected = hash_run(run["previous_hash"], run)
-        if run["hash"] != expected:
-            return ChainVerification(
-                fit, first_break=_describe_alteration(run, expected, following, head), run=_get_run_id(run)
-            )
-        last, fit = run, fit + 1
-    if fit < len(runs):
-        return _find_chain_gap(runs, following, last, fit)
-    end = last["hash"] if last else None
-    if end != head:
-        after = f"run {last['id']}" if last else "the beginning"
-        return ChainVerification(
-            fit, first_break=f"the runs after {after} are missing", run=_get_run_id(last) if last else None
-        )
+def _follow_chain(connection: Connection, chain: _Chain) -> ChainVerification | None:
+    """Return the first break, or None if all runs form one chain that ends in its head."""
+    for run in _iter_runs(connection):
+        other = chain.waiting.setdefault(run["previous_hash"], run)
+        if other is not run:
+            return _describe_fork(chain, other, run)
+        while (following := chain.waiting.pop(chain.end, None)) is not None:
+            expected = hash_run(following["previous_hash"], following)
+            if following["hash"] != expected:
+                return chain.build_break(_describe_alteration(connection, following, expected, chain.head), following)
+            chain.last, chain.runs = following, chain.runs + 1
+        if len(chain.waiting) > MAX_WAITING:
+            break
+    if chain.waiting:
+        return _find_chain_gap(connection, chain)
+    if chain.end != chain.head:
+        return chain.build_break(f"the runs after {chain.place} are missing", chain.last)
     return None
 
 
@@ -112,60 +140,61 @@ def _get_run_id(run: Run) -> RunId:
     return RunId(int(run["id"]))
 
 
-def _describe_alteration(
-    run: Run, expected: str, following: Mapping[str | None, Sequence[Run]], head: str | None
-) -> str:
+def _describe_fork(chain: _Chain, run: Run, other: Run) -> ChainVerification:
+    return chain.build_break(f"run {other['id']} follows the same run as run {run['id']}", other)
+
+
+def _describe_alteration(connection: Connection, run: Run, expected: str, head: str | None) -> str:
     """Return which part of a run was altered, as far as the copy of its hash in the next run or the head reveals it."""
-    if expected in following or expected == head:
+    if expected == head or _find_following_run(connection, expected) is not None:
         return f"the hash of run {run['id']} was altered, but its content was not"
-    if run["hash"] in following or run["hash"] == head:
+    if run["hash"] == head or _find_following_run(connection, run["hash"]) is not None:
         return f"run {run['id']} was altered after it was written: its hash does not match its content"
     return f"run {run['id']} was altered after it was written, and so were the runs after it"
 
 
-def _find_chain_gap(
-    runs: Sequence[Run], following: Mapping[str | None, Sequence[Run]], last: Run | None, fit: int
-) -> ChainVerification:
-    """Return the break at the first run that does not follow another run."""
-    hashes = {run["hash"] for run in runs}
-    loose = [run for before, each in following.items() if before is not None and before not in hashes for run in each]
-    after = f"run {last['id']}" if last else "the beginning"
+def _find_following_run(connection: Connection, previous: str | None) -> RunId | None:
+    """Return the first run that names a hash as that of the run before it."""
+    which = "previous_hash IS NULL" if previous is None else "previous_hash = :previous"
+    found = connection.fetch_scalar(f"SELECT min(id) FROM runs WHERE {which}", {"previous": previous})
+    return None if found is None else RunId(int(found))
+
+
+def _find_chain_gap(connection: Connection, chain: _Chain) -> ChainVerification:
+    """Return the break at the first run that does not follow another run, or that follows one that is followed."""
+    hashes = {run["hash"] for run in chain.waiting.values()}
+    loose = [run for before, run in chain.waiting.items() if before not in hashes]
     if not loose:
-        return ChainVerification(fit, first_break=f"the runs after {after} do not follow it", run=None)
+        return chain.build_break(f"the runs after {chain.place} do not follow it", None)
     first = min(loose, key=_get_run_id)
-    if hash_run(last["hash"] if last else None, first) == first["hash"]:
-        return ChainVerification(
-            fit, first_break=f"run {first['id']} was altered: it names the wrong previous run", run=_get_run_id(first)
-        )
-    return ChainVerification(
-        fit,
-        first_break=f"run {first['id']} does not follow {after}: the runs between them are missing",
-        run=_get_run_id(first),
+    followed = _find_following_run(connection, first["previous_hash"])
+    if followed is not None and followed != _get_run_id(first):
+        return chain.build_break(f"run {first['id']} follows the same run as run {followed}", first)
+    if hash_run(chain.end, first) == first["hash"]:
+        return chain.build_break(f"run {first['id']} was altered: it names the wrong previous run", first)
+    return chain.build_break(
+        f"run {first['id']} does not follow {chain.place}: the runs between them are missing", first
     )
 
 
-def _check_chain_end(
-    connection: Connection, key: StoreKey, runs: Sequence[Run], head: str | None, seal: str | None
-) -> ChainVerification:
+def _check_chain_end(connection: Connection, key: StoreKey, chain: _Chain, seal: str | None) -> ChainVerification:
     """Check that the store refers to no later run, and that the store key signed the last one."""
-    known = {_get_run_id(run) for run in runs}
-    named = connection.fetch_rows(
-        "SELECT last_run FROM customers WHERE last_run IS NOT NULL"
-        " UNION SELECT catalogue_run FROM store WHERE catalogue_run > 0 ORDER BY 1"
+    missing = connection.fetch_scalar(
+        "SELECT min(n.run) FROM (SELECT last_run AS run FROM customers WHERE last_run IS NOT NULL"
+        " UNION SELECT catalogue_run FROM store WHERE catalogue_run > 0) n"
+        " WHERE NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = n.run)"
     )
-    missing = [RunId(int(run)) for (run,) in named if int(run) not in known]
-    if missing:
+    if missing is not None:
         return ChainVerification(
-            len(runs), first_break=f"run {missing[0]} is missing, but its changes are in the store", run=missing[0]
+            chain.runs,
+            first_break=f"run {missing} is missing, but its changes are in the store",
+            run=RunId(int(missing)),
         )
     if seal is None:
-        return ChainVerification(len(runs))
-    if head is None or not hmac.compare_digest(seal, sign_chain_head(key, head)):
-        last = _get_run_id(runs[-1]) if runs else None
-        end = f"the last run ({last})" if last else "an empty history"
-        return ChainVerification(
-            len(runs),
-            first_break=f"{end} does not match the signature: somebody without the store key rewrote the runs",
-            run=last,
+        return ChainVerification(chain.runs)
+    if chain.head is None or not hmac.compare_digest(seal, sign_chain_head(key, chain.head)):
+        end = f"the last run ({chain.last['id']})" if chain.last else "an empty history"
+        return chain.build_break(
+            f"{end} does not match the signature: somebody without the store key rewrote the runs", chain.last
         )
-    return ChainVerification(len(runs), is_signed=True)
+    return ChainVerification(chain.runs, is_signed=True)

@@ -227,20 +227,17 @@ class Reader:
         )
         return tuple(sorted(holds, key=lambda record: (record.customer, record.id)))
 
-    def list_runs(self, slug: CustomerId | None = None) -> tuple[RunRecord, ...]:
-        """Return runs, newest first, of one customer or of all (None).
+    def list_runs(self, slug: CustomerId | None = None, limit: int | None = None) -> tuple[RunRecord, ...]:
+        """Return runs, newest first, of one customer or of all (None). limit: the newest so many; None for all.
 
         The runs of a renamed customer include those under its former IDs, but not those of other customers that had
         its ID before.
         """
-        columns = list(records.runs.columns)
-        statement = select(*columns).order_by(records.runs.c.id.desc())
-        if slug is not None:
-            runs, customers = records.runs.c, tables.customers.c
-            own = runs.customer_id.in_(select(customers.id).where(customers.slug == slug))
-            orphaned = runs.customer_id.is_(None) | runs.customer_id.not_in(select(customers.id))
-            statement = statement.where(own | ((runs.customer_slug == slug) & orphaned))
-        names = [{"customer_slug": "customer"}.get(column.name, column.name) for column in columns]
+        statement = select(*records.runs.columns).order_by(records.runs.c.id.desc()).limit(limit)
+        return self._select_runs(statement if slug is None else statement.where(_match_runs(slug)))
+
+    def _select_runs(self, statement: Any) -> tuple[RunRecord, ...]:
+        names = [{"customer_slug": "customer"}.get(column.name, column.name) for column in records.runs.columns]
         return tuple(
             self._parse_run(dict(zip(names, row, strict=True))) for row in self.connection.fetch_rows(statement)
         )
@@ -253,7 +250,7 @@ class Reader:
 
     def find_run(self, number: RunId) -> RunRecord | None:
         """Return the run of an id, or None."""
-        return next((run for run in self.list_runs() if run.id == number), None)
+        return next(iter(self._select_runs(select(*records.runs.columns).where(records.runs.c.id == number))), None)
 
     def has_erased_people(self, customer_number: CustomerNumber) -> bool:
         """Return True if a person of the customer was erased and must not be restored."""
@@ -262,7 +259,8 @@ class Reader:
 
     def list_customer_ids(self, slug: CustomerId) -> frozenset[CustomerId]:
         """Return the present and former IDs of a customer, as its runs have them."""
-        return frozenset({slug, *(run.customer for run in self.list_runs(slug))})
+        rows = self.connection.fetch_rows(select(records.runs.c.customer_slug).where(_match_runs(slug)).distinct())
+        return frozenset({slug, *(CustomerId(former) for (former,) in rows)})
 
     def read_secrets(self, customer_number: CustomerNumber) -> dict[str, tuple[str | None, str]]:
         """Return (reference, HMAC of the value under the store key) by dotted path."""
@@ -308,6 +306,14 @@ class Reader:
         return frozenset(
             customer for (customer,) in self.connection.fetch_rows(select(records.snapshots.c.customer_id))
         )
+
+
+def _match_runs(slug: CustomerId) -> Any:
+    """Return the SQL condition of a customer's runs, also under its former IDs."""
+    runs, customers = records.runs.c, tables.customers.c
+    own = runs.customer_id.in_(select(customers.id).where(customers.slug == slug))
+    orphaned = runs.customer_id.is_(None) | runs.customer_id.not_in(select(customers.id))
+    return own | ((runs.customer_slug == slug) & orphaned)
 
 
 def _build_document_record(

@@ -4,6 +4,7 @@ from reconciler.store.removal.certificates import Certificate as Certificate
 from reconciler.store.removal.certificates import find_broken_certificate as find_broken_certificate
 from reconciler.store.removal.certificates import find_purge_moment as find_purge_moment
 from reconciler.store.removal.certificates import list_certificates as list_certificates
+from reconciler.store.removal.certificates import list_certified_customers as list_certified_customers
 from reconciler.store.removal.erasure import ErasureJob as ErasureJob
 from reconciler.store.removal.erasure import count_customer_rows as count_customer_rows
 from reconciler.store.removal.erasure import count_person_rows as count_person_rows

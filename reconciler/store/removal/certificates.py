@@ -16,6 +16,9 @@ from reconciler.store.database.connection import Connection
 from reconciler.store.json_text import dump_sorted_json
 from reconciler.store.key import StoreKey
 
+#: The last certificate of the page after `:last`.
+PAGE_END_SQL = "SELECT max(id) FROM (SELECT id FROM certificates WHERE id > :last ORDER BY id LIMIT 5000) page"
+
 COLUMNS = ("id", "kind", "customer_slug", "request", "at", "actor", "counts", "seal")
 
 
@@ -73,26 +76,37 @@ def issue_certificate(connection: Connection, key: StoreKey, certificate: Certif
     return signed
 
 
-def list_certificates(connection: Connection) -> tuple[Certificate, ...]:
-    """Return all certificates, oldest first."""
-    rows = connection.fetch_rows(f"SELECT {', '.join(COLUMNS)} FROM certificates ORDER BY id")
+def list_certificates(connection: Connection, which: str = "1 = 1", **facts: object) -> tuple[Certificate, ...]:
+    """Return certificates, oldest first. which: SQL condition with the parameters `facts`."""
+    rows = connection.fetch_rows(f"SELECT {', '.join(COLUMNS)} FROM certificates WHERE {which} ORDER BY id", facts)
     return tuple(
         Certificate(number, CertificateKind(kind), customer, request, at, actor, orjson.loads(counts), seal)
         for number, kind, customer, request, at, actor, counts, seal in rows
     )
 
 
+def list_certified_customers(connection: Connection) -> frozenset[CustomerId]:
+    """Return the IDs of customers with a certificate."""
+    rows = connection.fetch_rows("SELECT DISTINCT customer_slug FROM certificates")
+    return frozenset(CustomerId(slug) for (slug,) in rows)
+
+
 def find_broken_certificate(connection: Connection, key: StoreKey) -> int | None:
-    """Return the id of the first certificate that was altered, moved or removed, or None if all are as issued."""
-    previous = ""
-    certificates = list_certificates(connection)
-    for certificate in certificates:
-        if not hmac.compare_digest(certificate.signature, certificate.compute_signature(key, previous)):
-            return certificate.id
-        previous = certificate.signature
-    referenced = connection.fetch_rows("SELECT DISTINCT certificate_id FROM erased ORDER BY certificate_id")
-    ids = {certificate.id for certificate in certificates}
-    return next((int(number) for (number,) in referenced if number not in ids), None)
+    """Return the id of the first certificate that was altered, moved or removed, or None if all are as issued.
+
+    Reads a page of certificates at a time.
+    """
+    previous, last = "", 0
+    while page := list_certificates(connection, f"id > :last AND id <= ({PAGE_END_SQL})", last=last):
+        for certificate in page:
+            if not hmac.compare_digest(certificate.signature, certificate.compute_signature(key, previous)):
+                return certificate.id
+            previous = certificate.signature
+        last = page[-1].id
+    missing = connection.fetch_scalar(
+        "SELECT min(certificate_id) FROM erased WHERE certificate_id NOT IN (SELECT id FROM certificates)"
+    )
+    return None if missing is None else int(missing)
 
 
 def find_purge_moment(connection: Connection, slugs: frozenset[CustomerId]) -> Moment | None:

@@ -159,11 +159,13 @@ def find_erasure_certificate(
 ) -> Certificate | None:
     """Return the certificate of an erased person, or None if nobody with this sourcedId was erased."""
     with store.open_connection() as connection, connection.open_read_transaction():
-        number = connection.fetch_scalar(
-            "SELECT certificate_id FROM erased WHERE customer_id = :customer AND trace = :trace",
-            {"customer": customer_number, "trace": make_anonymous_record(store.key, customer_number, sourced_id)},
+        found = list_certificates(
+            connection,
+            "id IN (SELECT certificate_id FROM erased WHERE customer_id = :customer AND trace = :trace)",
+            customer=customer_number,
+            trace=make_anonymous_record(store.key, customer_number, sourced_id),
         )
-        return next((each for each in list_certificates(connection) if each.id == number), None)
+        return next(iter(found), None)
 
 
 def is_configured_administrator(connection: Connection, account: int) -> bool:

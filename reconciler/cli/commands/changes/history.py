@@ -15,7 +15,7 @@ from reconciler.operations.workspace import AbsentStore, open_workspace
 from reconciler.reports.history import Run, Verification, render_history_json, render_history_text
 from reconciler.reports.removal import render_certificates_text
 from reconciler.store.read import RunRecord, verify_chain
-from reconciler.store.removal import find_broken_certificate, list_certificates
+from reconciler.store.removal import find_broken_certificate, list_certificates, list_certified_customers
 
 TAMPERING_HINT = "Compare with a backup of the store. Anyone who can write to the database can change its contents."
 
@@ -25,12 +25,14 @@ TAMPERING_HINT = "Compare with a backup of the store. Anyone who can write to th
 @add_location_options
 @click.option("--verify", is_flag=True, help="Verify that no run was changed, removed or added outside reconciler.")
 @click.option("--certificates", is_flag=True, help="List what purge and erase deleted permanently, instead of runs.")
+@click.option("--newest", type=click.IntRange(min=1), metavar="N", help="List only the newest N runs.")
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def show_history(
     customer: CustomerId | None,
     location: Location,
     verify: bool,
     certificates: bool,
+    newest: int | None,
     output_format: str,
 ) -> ExitCode:
     """List the runs of CUSTOMER, or of all customers, newest first.
@@ -44,8 +46,7 @@ def show_history(
     with workspace.store.open_reader() as reader:
         name = CATALOG if customer in ("catalog", "catalogue") else customer
         known = {*reader.read_customers(), *workspace.repository.customers, CATALOG}
-        issued = list_certificates(reader.connection)
-        known |= {each.customer for each in issued}
+        known |= list_certified_customers(reader.connection)
         if name is not None and name not in known:
             raise Refusal(
                 [
@@ -57,10 +58,12 @@ def show_history(
                 ]
             )
         if certificates:
+            issued = list_certificates(reader.connection)
             known_ones = [build_certificate_report(each) for each in issued if name in (None, each.customer)]
             click.echo(render_certificates_text(known_ones), nl=False)
             return ExitCode.DONE
-        runs = _build_runs(reader.list_runs(name))
+        is_listed = output_format == "json" or not verify
+        runs = _build_runs(reader.list_runs(name, newest)) if is_listed else []
         chain = verify_chain(reader.connection, reader.key) if verify else None
         forged = find_broken_certificate(reader.connection, reader.key) if verify else None
     verification = Verification(chain.runs, chain.is_signed, chain.first_break, chain.run) if chain else None
