@@ -23,6 +23,7 @@ from reconciler.config.load.layout import (
 )
 from reconciler.config.load.references import find_former_id_mistakes, find_shared_consumer_keys
 from reconciler.config.load.resolved import ConfigDocument, Repository, ResolvedCustomer, ValidDocument
+from reconciler.config.load.sources import warn_about_shared_sources
 from reconciler.config.load.summary import ReadAgain, SummarizedCandidate, summarize
 from reconciler.config.models.declaration import UnknownValue, ValidationContext
 from reconciler.config.models.lesson import Lesson
@@ -175,7 +176,7 @@ def _load_catalog(
 
 
 def _check_uniqueness(candidates: Collection[AnyCandidate]) -> None:
-    """Add errors for IDs, former IDs and consumer keys that several customers have."""
+    """Add errors for IDs, former IDs and consumer keys that several customers have, and warnings for shared sources."""
     by_id: dict[CustomerId, list[AnyCandidate]] = defaultdict(list)
     for candidate in candidates:
         by_id[candidate.id].append(candidate)
@@ -193,8 +194,9 @@ def _check_uniqueness(candidates: Collection[AnyCandidate]) -> None:
     readable = [each for each in candidates if each.is_read]
     key_errors = find_shared_consumer_keys(each.consumer_keys for each in readable)
     id_errors = find_former_id_mistakes(Kind.CUSTOMER, [(each.id, each.former) for each in readable], by_id)
-    for candidate, about_keys, about_ids in zip(readable, key_errors, id_errors, strict=True):
-        candidate.diagnostics += [*about_keys, *about_ids]
+    warnings = warn_about_shared_sources(each.source for each in readable)
+    for candidate, about_keys, about_ids, about_source in zip(readable, key_errors, id_errors, warnings, strict=True):
+        candidate.diagnostics += [*about_keys, *about_ids, *about_source]
 
 
 def _locate_candidate(candidate: AnyCandidate) -> Span:

@@ -213,6 +213,13 @@ _GATES = (
         "The top-level institution is not the one in the last roster.",
         can_be_allowed=True,
     ),
+    Gate(
+        "people-of-another-customer",
+        _H,
+        "new people who are people of another customer with the same source, at most 5%",
+        "These people belong to another customer already. Two customers probably have the same source by mistake.",
+        can_be_allowed=True,
+    ),
     # Too many rows have the same problem.
     Gate(
         "many-quarantined-rows",

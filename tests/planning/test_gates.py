@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from reconciler.model.gate import GATES, GateOutcome
+from reconciler.model.ids import CustomerId
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.oneroster.snapshot import Snapshot, SourceFacts
 from reconciler.planning.frames.live import LiveRoster
@@ -16,6 +17,7 @@ from reconciler.planning.holds.gates import (
     GateInput,
     GateResult,
     LastRoster,
+    OtherCustomer,
     check_gates,
     list_root_orgs,
 )
@@ -119,6 +121,24 @@ def test_the_institution_above_all_others_may_not_change_unseen() -> None:
     assert "root-changed" in codes(judged(other_root()))
 
 
+@pytest.mark.parametrize(
+    ("theirs", "is_copy", "held"), [(60, False, True), (4, False, True), (3, False, False), (0, True, True)]
+)
+def test_196_new_people_of_another_customer_are_held(theirs: int, is_copy: bool, held: bool) -> None:
+    people = DAY_ONE.users["sourced_id"]
+    other = OtherCustomer(CustomerId("shelbyville"), "client_partner_id", people[:theirs], gets_same_people=is_copy)
+    found = check_gates(GateInput(DAY_ONE, None, LiveRoster(), {}, people=people, others=(other,))).findings
+    assert [each.code for each in found] == ["people-of-another-customer"] * held
+    assert all(each.holds_everything and "shelbyville" in each.message for each in found)
+
+
+def test_196_people_whom_the_customer_has_already_are_not_held() -> None:
+    people = DAY_ONE.users["sourced_id"]
+    other = OtherCustomer(CustomerId("shelbyville"), "client_partner_id", people)
+    live = live_of(DAY_ONE)
+    assert not check_gates(GateInput(DAY_ONE, None, live, {Kind.USER: 60}, people=people, others=(other,))).findings
+
+
 def test_every_rule_has_its_line_in_the_table() -> None:
     assert {rule.__name__.removeprefix("check_").replace("_", "-") for rule in RULES} == {
         "emptied-file",
@@ -132,6 +152,7 @@ def test_every_rule_has_its_line_in_the_table() -> None:
         "optional-file-missing",
         "org-vanished",
         "other-source-system",
+        "people-of-another-customer",
         "root-changed",
         "row-count-drop",
         "stale-source",

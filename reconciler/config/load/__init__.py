@@ -17,3 +17,5 @@ from reconciler.config.load.resolved import Outline as Outline
 from reconciler.config.load.resolved import Repository as Repository
 from reconciler.config.load.resolved import ResolvedCustomer as ResolvedCustomer
 from reconciler.config.load.resolved import build_outline as build_outline
+from reconciler.config.load.sources import RosterSource as RosterSource
+from reconciler.config.load.sources import find_roster_source as find_roster_source

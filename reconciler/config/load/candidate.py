@@ -13,6 +13,7 @@ from reconciler.config.load.defaults import DefaultsResolver
 from reconciler.config.load.document import LoadResult, open_document
 from reconciler.config.load.layout import CustomerFolder
 from reconciler.config.load.resolved import CustomerFromFiles, ResolvedCustomer, ValidDocument
+from reconciler.config.load.sources import PlacedSource, locate_roster_source
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.declaration import ValidationContext
@@ -67,6 +68,11 @@ class CustomerCandidate:
     def consumer_keys(self) -> tuple[references.ConsumerKey, ...]:
         tree = self.customer.tree if self.customer else None
         return references.find_consumer_keys(tree) if tree is not None else ()
+
+    @property
+    def source(self) -> PlacedSource | None:
+        tree = self.customer.tree if self.customer else None
+        return locate_roster_source(tree) if tree is not None else None
 
     def resolve_customer(self) -> ResolvedCustomer | None:
         """Return the customer, or None if it has an error."""

@@ -11,6 +11,7 @@ from reconciler.config.load.candidate import CustomerCandidate
 from reconciler.config.load.layout import CustomerFolder
 from reconciler.config.load.references import ConsumerKey, FormerId
 from reconciler.config.load.resolved import ConfigDocument, Outline, ResolvedCustomer
+from reconciler.config.load.sources import PlacedSource
 from reconciler.config.models.community import Community
 from reconciler.config.models.customer import Customer
 from reconciler.config.models.lesson import Lesson
@@ -33,6 +34,7 @@ class CustomerSummary:
     consumer_keys: tuple[ConsumerKey, ...]
     #: former ids, with where they are written
     former: tuple[FormerId, ...]
+    source: PlacedSource | None
     warnings: tuple[Diagnostic, ...]
 
 
@@ -49,6 +51,7 @@ def summarize(candidate: CustomerCandidate) -> CustomerSummary | None:
         customer.outline,
         candidate.consumer_keys,
         candidate.former,
+        candidate.source,
         customer.warnings,
     )
 
@@ -86,6 +89,10 @@ class SummarizedCandidate:
     @property
     def consumer_keys(self) -> tuple[ConsumerKey, ...]:
         return self.summary.consumer_keys
+
+    @property
+    def source(self) -> PlacedSource | None:
+        return self.summary.source
 
     def resolve_customer(self) -> ResolvedCustomer | None:
         """Return the customer, or None if it has an error."""

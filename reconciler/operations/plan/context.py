@@ -9,6 +9,7 @@ from reconciler.model.ids import CustomerId
 from reconciler.operations.fetch.fresh import FreshRosters
 from reconciler.operations.plan.renames import CustomerRenames
 from reconciler.operations.plan.request import PlanRequest
+from reconciler.operations.plan.source_index import SourceIndex
 from reconciler.operations.plan.store_index import StoreIndex
 from reconciler.operations.workspace import Workspace
 from reconciler.planning.documents import LikelyRename
@@ -28,7 +29,8 @@ class PlanContext:
     records: Mapping[CustomerId, CustomerRecord]
     renames: CustomerRenames
     #: pairs of customers that look like one, of which the files do not say so
-    likely_renames: tuple[LikelyRename, ...] = ()
+    likely_renames: tuple[LikelyRename, ...]
+    source_index: SourceIndex
 
     @property
     def repository(self) -> Repository:

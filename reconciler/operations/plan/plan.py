@@ -22,6 +22,7 @@ from reconciler.operations.plan.isolation import plan_isolated
 from reconciler.operations.plan.renames import find_likely_customer_renames, find_renamed_customers
 from reconciler.operations.plan.request import PlanRequest
 from reconciler.operations.plan.selection import select_customers
+from reconciler.operations.plan.source_index import SourceIndex
 from reconciler.operations.plan.stages.assembly import assemble_customer_plan
 from reconciler.operations.plan.stages.documents import compare_customer_documents
 from reconciler.operations.plan.stages.files import find_customer_files
@@ -96,4 +97,5 @@ def _open_plan_context(workspace: Workspace, request: PlanRequest) -> Iterator[P
         records = reader.read_customers(request.customers if workspace.uses_applied_config else None)
         renames = find_renamed_customers(workspace.repository, records)
         likely = () if workspace.uses_applied_config else find_likely_customer_renames(workspace, records, renames)
-        yield PlanContext(workspace, request, fresh, reader, StoreIndex(reader), records, renames, likely)
+        sources = SourceIndex(workspace.repository, reader)
+        yield PlanContext(workspace, request, fresh, reader, StoreIndex(reader), records, renames, likely, sources)

@@ -1,6 +1,6 @@
 """Compare a customer's roster with the store: read both, check the gates, decide every change, and count its impact."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
@@ -40,7 +40,15 @@ from reconciler.planning.frames import (
     OpenEnrollments,
     make_empty_live_frame,
 )
-from reconciler.planning.holds import GateInput, GateResult, LastRoster, check_gates, list_root_orgs
+from reconciler.planning.holds import (
+    GateInput,
+    GateResult,
+    LastRoster,
+    OtherCustomer,
+    check_gates,
+    exceeds_shared_people,
+    list_root_orgs,
+)
 from reconciler.planning.roster import DesiredRoster, make_empty_sessions, merge_sessions, open_enrollments
 from reconciler.store import read as store_read
 from reconciler.store.sync import find_roster_hold
@@ -106,6 +114,8 @@ class RosterSettings:
     ceilings: Ceilings | None = None
     #: by dotted path of a setting
     origins: Mapping[str, Span] = field(default_factory=dict)
+    #: returns the customers that have the same source; called only for a roster with many new people
+    find_others: Callable[[], tuple[OtherCustomer, ...]] = tuple
 
 
 def compare_roster(
@@ -124,7 +134,7 @@ def compare_roster(
         )
     except Refusal as refusal:
         _raise_with_causes(refusal, snapshot, roster_settings, last, known)
-    gates = _check_gates(snapshot, roster_settings, last, known, wanted.desired.count_clashing())
+    gates = _check_gates(snapshot, roster_settings, last, known, wanted.desired)
     snapshot = erased.snapshot
     desired, unsettled = open_enrollments(wanted.desired, known.enrollment_index)
     live = _add_open_enrollments(reader, known, unsettled)
@@ -203,10 +213,17 @@ def _check_gates(
     roster_settings: RosterSettings,
     last: LastRoster | None,
     known: StoredRoster,
-    clashing_people: int = 0,
+    desired: DesiredRoster | None = None,
 ) -> GateResult:
+    gate_input = GateInput(snapshot, last, known.live, _count_active(known.live))
+    if desired is not None:
+        gate_input = replace(
+            gate_input, clashing_people=desired.count_clashing(), people=desired.frames[Kind.USER]["sourced_id"]
+        )
+        if exceeds_shared_people(gate_input, gate_input.new_people.len()):
+            gate_input = replace(gate_input, others=roster_settings.find_others())
     gates = check_gates(
-        GateInput(snapshot, last, known.live, _count_active(known.live), clashing_people),
+        gate_input,
         build_gate_exceptions(roster_settings.rostering, roster_settings.origins),
         clock.get_current_day(roster_settings.customer.timezone),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import polars as pl
 
@@ -115,12 +116,14 @@ def _compare_inputs(
     context: PlanContext, files: CustomerFiles, documents: DocumentComparison, inputs: _RosterInputs
 ) -> roster.RosterComparison:
     wanted = documents.documents.wanted[Kind.CUSTOMER, files.id]
+    number = files.record.id if files.record else None
     settings = roster.RosterSettings(
         inputs.customer,
         inputs.rostering,
         tuple(sorted(list_admin_usernames(wanted.document))),
         context.repository.settings.policy.limits,
         wanted.origins,
+        partial(context.source_index.list_other_customers, files.id, number, wanted.document),
     )
     comparison = roster.compare_roster(inputs.snapshot, settings, context.reader, inputs.stored)
     if context.comparison is None:
