@@ -20,6 +20,7 @@ OF_IT = "where customer_id = (select id from customers where slug = 'shelbyville
 HOLD = "insert into holds (customer_id, scope, hold_id, people, rows, causes, plan_id, created_at) select id, {},"
 NOTICE = "insert into notices (customer_id, event, since, hold_id, people, sentences, at, stands) select id, {},"
 MOMENT = "'2026-09-01T07:00:00Z'"
+SHARED_ROSTER = "  allow: [{gate: people-of-another-customer, until: 2026-12-31, reason: one roster for two}]\n"
 FROM_IT = "from customers where slug = 'shelbyville'"
 
 
@@ -61,7 +62,7 @@ def two(project: Project) -> Project:
     """Springfield and Shelbyville, each of which lost one person 40 days ago."""
     with clock.freeze_time(START):
         for name in ("springfield", "shelbyville"):
-            project.customer(name)
+            project.customer(name, more=SHARED_ROSTER)
             for made in (DAY_ONE, DAY_ONE.without_users([ANN])):
                 assert project.apply(name, "--zip", made.zip(project.folder / "day.zip")).code == 0
     return project
