@@ -216,7 +216,7 @@ _GATES = (
     Gate(
         "people-of-another-customer",
         _H,
-        "new people who are people of another customer with the same source, at most 5%",
+        "new people who have the sourcedId and names of people of a customer with the same source, at most 5%",
         "These people belong to another customer already. Two customers probably have the same source by mistake.",
         can_be_allowed=True,
     ),

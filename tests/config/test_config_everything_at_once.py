@@ -338,7 +338,11 @@ def test_invalid_customer_still_takes_its_consumer_key(files: Files) -> None:
     files.write("customers/ogdenville/customer.yaml", json.dumps(other, indent=1))
     files.write("customers/ogdenville/communities/high.yaml", json.dumps(COMMUNITY, indent=1))
     found = told(files)
-    assert sorted(each.code for each in found) == ["consumer-key-taken"] * 4 + ["invalid-timezone"]
+    assert sorted(each.code for each in found) == [
+        *["consumer-key-taken"] * 4,
+        "invalid-timezone",
+        *["source-shared"] * 2,
+    ]
     assert {each.code for each in files.load().invalid["springfield"] if each.is_error} == {"consumer-key-taken"}
 
 

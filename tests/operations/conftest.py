@@ -26,7 +26,11 @@ def customer(project: Project, sources: Sources, monkeypatch: pytest.MonkeyPatch
     ) -> GivenSource:
         for secret in ("SFTP", "ONEROSTER"):
             monkeypatch.setenv(f"RECONCILER_SECRET__{name.upper()}__{secret}", "hunter2")
-        project.customer(name, org=None, more=rostering.format(host=f"{name}.example.org", auto=auto) + more)
+        source = rostering.format(host=f"{name}.example.org", auto=auto)
+        if name != "springfield":
+            # Others have the same people by name, but not from the same district.
+            source, given = source.replace("d-1", f"d-{name}"), given.with_district(f"d-{name}")
+        project.customer(name, org=None, more=source + more)
         done = project.apply("--roster", "none", name)
         assert done.code == 0, done.err
         sources[name] = GivenSource(given, type="api" if rostering is API else "sftp")

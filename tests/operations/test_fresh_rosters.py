@@ -253,8 +253,8 @@ def test_fetching_ahead_stays_within_the_open_limit(
     monkeypatch.setattr(fetch_ahead, "WINDOW", 2)
     names = [f"school-{number}" for number in range(6)]
     for name in names:
-        project.customer(name, org=None, more=API)
-        sources[name] = Given(DAY, project.folder)
+        project.customer(name, org=None, more=API.replace("d-1", name).replace("key: k,", f"key: {name},"))
+        sources[name] = Given(DAY.with_district(name), project.folder)
     seen: list[tuple[int, int]] = []
     plan_one = planning._plan_customer
 

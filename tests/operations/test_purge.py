@@ -392,9 +392,9 @@ def test_one_locked_customer_does_not_stop_others(springfield: Project, monkeypa
     from reconciler.operations import purge as purging
     from reconciler.store.errors import StoreProblem
 
-    springfield.customer("shelby")
-    applied(springfield, DAY_ONE, 2, customer="shelby")
-    applied(springfield, WITHOUT_EVE, 3, customer="shelby")
+    springfield.customer("shelby", org="d-2")
+    applied(springfield, DAY_ONE.with_district("d-2"), 2, customer="shelby")
+    applied(springfield, WITHOUT_EVE.with_district("d-2"), 3, customer="shelby")
     applied(springfield, WITHOUT_EVE.with_user(FAY, givenName="Fae"), 40)
     real = purging.purge_customer
 

@@ -170,7 +170,7 @@ def test_stopped_run_reports_what_it_synced(
     assert (text.code, text.out.startswith("anna: applied"), "berta" in text.out) == (code, True, False)
     assert said in text.err
 
-    source.given = DAY.without_users(STUDENTS[:2])
+    source.given = DAY.with_district("d-anna").without_users(STUDENTS[:2])
     as_json = synced(project, "anna", "berta", at=MONDAY + NIGHT)
     assert (as_json.code, outcomes(as_json)) == (code, {"anna": "applied"})
     assert said in as_json.err

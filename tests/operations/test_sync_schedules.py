@@ -149,7 +149,7 @@ def test_refusing_source_is_retried_but_rejected_sign_in_is_not(
     for minutes in range(0, 23 * 60, 10):
         synced(project, "--due", at=night + timedelta(minutes=minutes))
     assert [len(source.asked), len(barred.asked)] == [1 + 3, 1 + 1]
-    source.given = barred.given = DAY
+    source.given, barred.given = DAY, DAY.with_district("d-ogden")
     done = synced(project, "--due", at=night + NIGHT)
     assert outcomes(done) == {"ogden": "unchanged", "springfield": "unchanged"}
 

@@ -11,13 +11,13 @@ from reconciler.model.ids import CustomerId
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.oneroster.snapshot import Snapshot, SourceFacts
 from reconciler.planning.frames.live import LiveRoster
+from reconciler.planning.holds import OtherCustomer, find_new_people
 from reconciler.planning.holds.gates import (
     RULES,
     ExceptionToGate,
     GateInput,
     GateResult,
     LastRoster,
-    OtherCustomer,
     check_gates,
     list_root_orgs,
 )
@@ -125,18 +125,28 @@ def test_the_institution_above_all_others_may_not_change_unseen() -> None:
     ("theirs", "is_copy", "held"), [(60, False, True), (4, False, True), (3, False, False), (0, True, True)]
 )
 def test_196_new_people_of_another_customer_are_held(theirs: int, is_copy: bool, held: bool) -> None:
-    people = DAY_ONE.users["sourced_id"]
-    other = OtherCustomer(CustomerId("shelbyville"), "client_partner_id", people[:theirs], gets_same_people=is_copy)
-    found = check_gates(GateInput(DAY_ONE, None, LiveRoster(), {}, people=people, others=(other,))).findings
+    other = OtherCustomer(CustomerId("shelbyville"), "client_partner_id", DAY_ONE.users[:theirs], is_copy)
+    across = replace(find_new_people(DAY_ONE.users, LiveRoster().users), others=(other,))
+    found = check_gates(GateInput(DAY_ONE, None, LiveRoster(), {}, across=across)).findings
     assert [each.code for each in found] == ["people-of-another-customer"] * held
     assert all(each.holds_everything and "shelbyville" in each.message for each in found)
 
 
+@pytest.mark.parametrize(("surname", "held"), [("Other", False), (" MU\u0308LLER", True)])
+def test_196_same_sourced_ids_with_other_names_are_other_people(surname: str, held: bool) -> None:
+    mine = DAY_ONE.users.with_columns(family_name=pl.lit("M\u00fcller"))
+    theirs = mine.with_columns(family_name=pl.lit(surname))
+    other = OtherCustomer(CustomerId("shelbyville"), "client_partner_id", theirs)
+    across = replace(find_new_people(mine, LiveRoster().users), others=(other,))
+    assert bool(check_gates(GateInput(DAY_ONE, None, LiveRoster(), {}, across=across)).findings) is held
+
+
 def test_196_people_whom_the_customer_has_already_are_not_held() -> None:
-    people = DAY_ONE.users["sourced_id"]
-    other = OtherCustomer(CustomerId("shelbyville"), "client_partner_id", people)
+    other = OtherCustomer(CustomerId("shelbyville"), "client_partner_id", DAY_ONE.users)
     live = live_of(DAY_ONE)
-    assert not check_gates(GateInput(DAY_ONE, None, live, {Kind.USER: 60}, people=people, others=(other,))).findings
+    across = replace(find_new_people(DAY_ONE.users, live.users), others=(other,))
+    assert not across.needs_others
+    assert not check_gates(GateInput(DAY_ONE, None, live, {Kind.USER: 60}, across=across)).findings
 
 
 def test_every_rule_has_its_line_in_the_table() -> None:

@@ -45,8 +45,9 @@ from reconciler.planning.holds import (
     GateResult,
     LastRoster,
     OtherCustomer,
+    PeopleAcrossCustomers,
     check_gates,
-    exceeds_shared_people,
+    find_new_people,
     list_root_orgs,
 )
 from reconciler.planning.roster import DesiredRoster, make_empty_sessions, merge_sessions, open_enrollments
@@ -215,15 +216,13 @@ def _check_gates(
     known: StoredRoster,
     desired: DesiredRoster | None = None,
 ) -> GateResult:
-    gate_input = GateInput(snapshot, last, known.live, _count_active(known.live))
+    clashing, across = 0, PeopleAcrossCustomers()
     if desired is not None:
-        gate_input = replace(
-            gate_input, clashing_people=desired.count_clashing(), people=desired.frames[Kind.USER]["sourced_id"]
-        )
-        if exceeds_shared_people(gate_input, gate_input.new_people.len()):
-            gate_input = replace(gate_input, others=roster_settings.find_others())
+        clashing, across = desired.count_clashing(), find_new_people(desired.frames[Kind.USER], known.live.users)
+        if across.needs_others:
+            across = replace(across, others=roster_settings.find_others())
     gates = check_gates(
-        gate_input,
+        GateInput(snapshot, last, known.live, _count_active(known.live), clashing, across),
         build_gate_exceptions(roster_settings.rostering, roster_settings.origins),
         clock.get_current_day(roster_settings.customer.timezone),
     )

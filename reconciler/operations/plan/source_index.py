@@ -10,6 +10,7 @@ import polars as pl
 from reconciler.config.load import RosterSource, find_roster_source
 from reconciler.config.repository import Repository
 from reconciler.model.ids import CustomerId, CustomerNumber
+from reconciler.planning.frames import LiveRoster
 from reconciler.planning.holds import OtherCustomer
 from reconciler.store.read import Reader, read_users
 
@@ -66,7 +67,9 @@ class SourceIndex:
         sources = ((name, number, find_roster_source(document)) for name, (number, document) in every.items())
         return [_SourceOwner(name, number, source) for name, number, source in sources if source is not None]
 
-    def _read_people(self, number: CustomerNumber | None) -> pl.Series:
+    def _read_people(self, number: CustomerNumber | None) -> pl.DataFrame:
         if number is None:
-            return pl.Series(dtype=pl.String)
-        return read_users(self._reader.connection, number).filter(~pl.col("tombstoned"))["sourced_id"].drop_nulls()
+            return LiveRoster().users
+        return read_users(self._reader.connection, number).filter(
+            ~pl.col("tombstoned") & pl.col("sourced_id").is_not_null()
+        )

@@ -11,12 +11,13 @@ import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Severity, Span, build_info, build_warning
 from reconciler.model.gate import GATES, GateOutcome
-from reconciler.model.ids import CustomerId, Moment
+from reconciler.model.ids import Moment
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.reason import Reason
 from reconciler.model.roster import AccountStatus
 from reconciler.oneroster.snapshot import Snapshot, SourceFacts
 from reconciler.planning.frames.live import LiveRoster
+from reconciler.planning.holds.shared_people import PeopleAcrossCustomers
 
 #: The most that a file may be shorter than in the last good roster, in percent.
 MAX_DROP_PERCENT = 20
@@ -30,8 +31,6 @@ MAX_QUARANTINED_SHARE = 0.1
 MAX_USABLE_QUARANTINED_SHARE = 0.5
 ACCEPTABLE_QUARANTINED = 5
 ACCEPTABLE_DISABLED = 5
-#: The largest share of people who may be new here and another customer's too, such as teachers of two institutions.
-MAX_SHARED_PEOPLE = 0.05
 #: The largest share of keys that a spreadsheet may have changed.
 MAX_DAMAGED_KEYS_SHARE = 0.05
 #: Files without which it is unknown whether the terms of classes have ended.
@@ -101,19 +100,6 @@ class GateResult:
 
 
 @dataclass(frozen=True, slots=True)
-class OtherCustomer:
-    """A customer that has the same source."""
-
-    id: CustomerId
-    #: plain words for what both have in common
-    shared: str
-    #: sourcedIds of its active people
-    people: pl.Series
-    #: it has nobody yet, and will have the same roster as this customer
-    gets_same_people: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class GateInput:
     """The input of every gate."""
 
@@ -124,15 +110,7 @@ class GateInput:
     live_counts: Mapping[Kind, int]
     #: the number of people whose username another row of the file has, which are quarantined too
     clashing_people: int = 0
-    #: sourcedIds of the people whom the customer would have
-    people: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.String))
-    others: tuple[OtherCustomer, ...] = ()
-
-    @property
-    def new_people(self) -> pl.Series:
-        """Return the sourcedIds of people whom the customer does not have yet."""
-        mine = self.live.users.filter(~pl.col("tombstoned"))["sourced_id"].drop_nulls()
-        return self.people.filter(~self.people.is_in(mine.implode()))
+    across: PeopleAcrossCustomers = field(default_factory=PeopleAcrossCustomers)
 
 
 GateRule = Callable[[GateInput], Iterable[GateFinding]]
@@ -408,15 +386,13 @@ def check_many_newly_disabled(case: GateInput) -> Iterator[GateFinding]:
 
 def check_people_of_another_customer(case: GateInput) -> Iterator[GateFinding]:
     """Object to people who would be new here and are another customer's: they would get a second account."""
-    new = case.new_people
-    for other in case.others:
-        number = new.filter(new.is_in(other.people.implode())).len()
-        gets_same = other.gets_same_people and case.live_counts.get(Kind.USER, 0) == 0 and not new.is_empty()
-        if exceeds_shared_people(case, number) or gets_same:
+    across = case.across
+    for other in across.others:
+        number = across.count_shared(other)
+        gets_same = other.gets_same_people and not case.live_counts.get(Kind.USER, 0) and not across.new.is_empty()
+        if across.exceeds_limit(number) or gets_same:
             what = (
-                f"{number:,} of {case.people.len():,} people are already people of"
-                if number
-                else "would have the people of"
+                f"{number:,} of {across.total:,} people are already people of" if number else "would have the people of"
             )
             yield GateFinding(
                 "people-of-another-customer",
@@ -425,11 +401,6 @@ def check_people_of_another_customer(case: GateInput) -> Iterator[GateFinding]:
                 "approve the hold or add an exception for this gate.",
                 holds_everything=True,
             )
-
-
-def exceeds_shared_people(case: GateInput, number: int) -> bool:
-    """Return whether so many people are too many to be new here and another customer's."""
-    return number > case.people.len() * MAX_SHARED_PEOPLE
 
 
 def check_many_dangling_references(case: GateInput) -> Iterator[GateFinding]:

@@ -6,6 +6,7 @@ from reconciler.planning.roster.enrollments import open_enrollments as open_enro
 from reconciler.planning.roster.merges import MergeEntry as MergeEntry
 from reconciler.planning.roster.persons import combine_person_rows as combine_person_rows
 from reconciler.planning.roster.persons import list_known_aliases as list_known_aliases
+from reconciler.planning.roster.persons import normalize_name as normalize_name
 from reconciler.planning.roster.placement import SCHOOLS_WITHOUT_PARENT as SCHOOLS_WITHOUT_PARENT
 from reconciler.planning.roster.placement import UNPLACED_ORG as UNPLACED_ORG
 from reconciler.planning.roster.placement import UnplacedRows as UnplacedRows

@@ -180,7 +180,7 @@ def districts(number: int, seed: int, first: Iterable[Period]) -> list[District]
                 name=name,
                 host=f"{name}.example.org",
                 schedule=Schedule(period, zone, at),
-                roster=bundle(users=18, classes=2, seed=seed + place),
+                roster=bundle(users=18, classes=2, seed=seed + place).with_district(name),
                 chance=random.Random(seed * 1000 + place),
             )
         )
@@ -206,6 +206,7 @@ class Play:
                 rostering = API.format(url=each.server.url, key=CONSUMER_KEY, auto=auto)
             else:
                 rostering = SFTP.format(host=each.host, auto=auto)
+            rostering = rostering.replace("d-1", each.name)
             sources[each.name] = each
             self.project.customer(each.name, org=None, more=f"{rostering}timezone: {schedule.timezone}\n")
         done = self.project.apply("--roster", "none")

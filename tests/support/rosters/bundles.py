@@ -82,6 +82,14 @@ class Bundle:
             "enrollments", (row for row in kept.tables["enrollments"] if row["classSourcedId"] != sourced_id)
         )
 
+    def with_district(self, sourced_id: str) -> Bundle:
+        """Makes it the roster of another district; schools and people stay."""
+        orgs = [
+            {name: sourced_id if value == "d-1" else value for name, value in row.items()}
+            for row in self.tables["orgs"]
+        ]
+        return self.with_rows("orgs", orgs)
+
     def with_sessions_and_courses(self) -> Bundle:
         """Adds the courses and terms that the classes name, in one school year and of the district."""
         courses = sorted({row["courseSourcedId"] for row in self.tables["classes"]})
