@@ -335,3 +335,16 @@ def test_172_check_names_schools_of_no_district_among_several(school: School) ->
     assert "South School (south) has no parent in orgs.csv; 4 people and 1 class are in it" in checked.out
     assert "schools_without_parent" not in checked.out
     assert "5 quarantined rows" in checked.out
+
+
+def test_168_an_account_whose_person_comes_back_later_under_a_new_id_keeps_its_classes(district: School) -> None:
+    """The person, their enrollments and their role have new sourcedIds, and the role is to come."""
+    made = ROLES.without_users([ONE]).with_user("u-renamed", identifier=identifier_of(ONE))
+    made = made.with_row("roles", "r-u-renamed", beginDate="2026-12-20")
+    theirs = [row for row in ROLES.tables["enrollments"] if row["userSourcedId"] == ONE]
+    for number, row in enumerate(theirs):
+        made = made.with_row("enrollments", f"e-new-{number}", **{**row, "sourcedId": f"e-new-{number}"})
+        made = made.with_row("enrollments", f"e-new-{number}", userSourcedId="u-renamed")
+    assert theirs
+    with clock.freeze_time(NOON):
+        assert district.quiet(made)["changes"] == []

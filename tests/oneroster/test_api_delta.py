@@ -92,6 +92,8 @@ def test_nothing_changed_is_no_empty_roster(tmp_path: Path) -> None:
 @pytest.mark.parametrize("habit", [{}, {"filters": False}], ids=["filters", "ignores filters"])
 def test_roles_of_1_2_are_exactly_those_received(habit: dict[str, Any], tmp_path: Path) -> None:
     made = MADE.with_user("u-0003", orgSourcedIds="s-1,s-2").version12()
+    dates = {"beginDate": "2026-08-20", "endDate": "2027-06-30"}
+    made = made.with_row("roles", "r-u-0003-1", **dates).with_row("roles", "r-u-0004-1", **dates)
     roles = [{"roleType": "primary", "role": "student", "org": {"sourcedId": "s-2"}}]
     fetched = fetch(later(user("u-0003", made, roles=roles), made=made, **habit), ask(), version="1.2")
     with source(ScriptedApi(records(made)), version="1.2").fetch(FetchRequest(NOW)).stream as stream:
@@ -102,6 +104,9 @@ def test_roles_of_1_2_are_exactly_those_received(habit: dict[str, Any], tmp_path
     assert base.roles.filter(pl.col("user") == "u-0003")["org"].to_list() == ["s-1", "s-2"]
     assert theirs.select("org", "role", "primary").rows() == [("s-2", "student", True)]
     assert found.roles.height == base.roles.height - 1
+    dated = base.roles.filter(pl.col("begin_date") == "2026-08-20", pl.col("end_date") == "2027-06-30")
+    assert dated["user"].to_list() == ["u-0003", "u-0004"]
+    assert found.roles.filter(pl.col("end_date").is_not_null())["user"].to_list() == ["u-0004"]
     assert not found.quarantine.height
 
 

@@ -154,7 +154,9 @@ def _drop_extension_roles(roles: pl.DataFrame) -> tuple[pl.DataFrame, list[Diagn
 def _mark_primary_roles(roles: pl.DataFrame) -> tuple[pl.DataFrame, list[Diagnostic]]:
     """Return ROLE_FIELDS with one primary role for each person; `roles` also has `primary_org` and `role_type`."""
     is_primary = pl.col("role_type") == "primary"
-    duplicates = roles.filter(is_primary & (pl.len().over("user", "org", "role_type") > 1))
+    # Rows with other dates are roles one after another.
+    same = ("user", "org", "role_type", "begin_date", "end_date")
+    duplicates = roles.filter(is_primary & (pl.len().over(same) > 1))
     message = "a person has several primary roles in one org"
     warnings = (
         [make_rows_warning("roles.csv", duplicates, "several-primary-roles", message)] if duplicates.height else []

@@ -24,16 +24,14 @@ def warn_seeming_leavers(users: pl.DataFrame | None, desired: DesiredRoster) -> 
         return
     leavers = users.filter(
         is_leaving(Kind.USER) & pl.col("before_identifier").is_not_null() & (pl.col("reason") != Reason.MERGED.value)
+    ).select("key", pl.col("before_identifier").alias("identifier"))
+    rows = (
+        desired.frames[Kind.USER].join(leavers, on="identifier", how="semi").select("identifier", "sourced_id", "line")
     )
-    if not leavers.height:
-        return
     # An identifier of several people, such as 0 or N/A, is nobody's.
-    rows = desired.frames[Kind.USER].filter(pl.col("identifier").is_not_null())
-    own = rows.filter(~pl.col("identifier").is_duplicated()).select("identifier", pl.col("sourced_id"), "line")
     pairs = (
-        leavers.select("key", pl.col("before_identifier").alias("identifier"))
-        .filter(~pl.col("identifier").is_duplicated())
-        .join(own, on="identifier", how="inner")
+        leavers.filter(~pl.col("identifier").is_duplicated())
+        .join(rows.filter(~pl.col("identifier").is_duplicated()), on="identifier", how="inner")
         .sort("line", "key")
     )
     for leaver, stays, line in pairs.head(MOST_SHOWN).select("key", "sourced_id", "line").iter_rows():

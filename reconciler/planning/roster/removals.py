@@ -186,7 +186,9 @@ def find_absent_people(
         unbound = unbound.filter(_IS_MARKED)
     marked, unmarked = leaving.filter(_IS_MARKED), leaving.filter(~_IS_MARKED)
     changes = [build_removals(Kind.USER, marked), build_unbinding_changes(unbound)]
-    staying_ids = absent.join(pl.concat([leaving, unbound]), on="id", how="anti")["sourced_id"]
+    # The file has the enrollments of spared people under their other sourcedIds.
+    spared = live.filter(~pl.col("tombstoned") & pl.col("id").is_in(ids_to_spare.implode()))["sourced_id"].drop_nulls()
+    staying_ids = pl.concat([absent.join(pl.concat([leaving, unbound]), on="id", how="anti")["sourced_id"], spared])
     unchanged = unmarked.clear()
     if missing == "delete":
         changes.append(build_removals(Kind.USER, unmarked))

@@ -69,7 +69,8 @@ def records(made: Bundle) -> dict[str, list[Json]]:
     for person in every["users"] if roles else ():
         theirs = [row for row in roles if row["userSourcedId"] == person["sourcedId"]]
         person["roles"] = [
-            {"roleType": row["roleType"], "role": row["role"], "org": reference(row["orgSourcedId"], "org")}
+            {name: row[name] for name in ("roleType", "role", "beginDate", "endDate") if row.get(name)}
+            | {"org": reference(row["orgSourcedId"], "org")}
             for row in theirs
         ]
     return every
