@@ -108,14 +108,22 @@ def open_store(
     return Store(address, identity, environment, _load_verified_key(address, key_file, explicit_key, check), dialect)
 
 
-def upgrade_store(url: str) -> tuple[tuple[str, str | None, str], ...]:
-    """Migrate an existing store to the newest schema; return (branch, before, after) of both branches.
-
-    before: None if the branch had no tables yet.
-    """
+def upgrade_store(url: str) -> tuple[schema.BranchMigration, ...]:
+    """Migrate both branches of an existing store to the newest schema."""
     address = parse_store_url(url)
     _require_store(address)
-    return tuple((branch.name, *schema.migrate_branch(address, branch)) for branch in schema.BRANCHES)
+    return tuple(schema.migrate_branch(address, branch) for branch in schema.BRANCHES)
+
+
+def find_backup_command(url: str) -> str | None:
+    """Return the command that backs up a PostgreSQL store which an upgrade would change; None if no command is needed,
+    because the store is up to date or a SQLite file, which the upgrade copies itself.
+    """
+    address = parse_store_url(url)
+    is_current = all(revision in (None, newest) for _, revision, newest in list_store_revisions(url))
+    if isinstance(address, SqliteAddress) or is_current:
+        return None
+    return f"pg_dump --format=custom --file=store.dump {address}"
 
 
 def list_store_revisions(url: str) -> tuple[tuple[str, str | None, str], ...]:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import Column, Text, text
 
 from reconciler.model.kind import Kind
-from reconciler.store.open import Store
+from reconciler.store.database.address import SqliteAddress
+from reconciler.store.database.schema import DURABLE
+from reconciler.store.migrations import guards
+from reconciler.store.open import Store, upgrade_store
 from tests.support.plans import store_plans
 from tests.support.stores import raw_sql
 
@@ -206,3 +213,50 @@ def test_enrollment_of_a_vanished_account_names_nobody(loaded: Store) -> None:
     raw_sql.run(loaded, f"DELETE FROM accounts WHERE id = {BOUND_TO_U_1}")
     assert store_plans.row(loaded, Kind.ENROLLMENT, "e-1")["user"] is None
     assert store_plans.row(loaded, Kind.ENROLLMENT, "e-2")["user"] == "u-2"
+
+
+def drop_triggers(store: Store, table: str) -> list[str]:
+    """As a rebuild of the table does."""
+    names = [trigger.name for trigger in guards.build_triggers() if trigger.table == table]
+    on_table = "" if isinstance(store.address, SqliteAddress) else f" ON {table}"
+    raw_sql.run(store, *(f"DROP TRIGGER {name}{on_table}" for name in names))
+    return names
+
+
+def test_182_triggers_that_a_rebuilt_table_lost_are_restored(store: Store, store_url: str) -> None:
+    store_plans.load(store)
+    lost = drop_triggers(store, "accounts")
+    raw_sql.run(store, "UPDATE accounts SET given_name = 'Eve' WHERE tombstoned_at IS NULL")
+    assert raw_sql.scalar(store, "SELECT count(*) FROM accounts WHERE fingerprint IS NOT NULL") > 0
+    durable, _ = upgrade_store(store_url)
+    assert (durable.before, durable.after, durable.restored_triggers) == (DURABLE.head, DURABLE.head, tuple(lost))
+    # What happened meanwhile went unnoticed: the next plan compares everything.
+    assert raw_sql.scalar(store, "SELECT count(*) FROM accounts WHERE fingerprint IS NOT NULL") == 0
+    assert raw_sql.scalar(store, "SELECT count(*) FROM customers WHERE settings_digest IS NOT NULL") == 0
+    assert upgrade_store(store_url)[0].restored_triggers == ()
+
+
+def test_182_a_migration_that_rebuilds_a_table_keeps_its_triggers(
+    store: Store, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_plans.load(store)
+    kept = raw_sql.scalar(store, "SELECT count(*) FROM accounts WHERE fingerprint IS NOT NULL")
+    raw_sql.run(store, "UPDATE schema_revision SET version_num = '0009'")
+
+    def rebuild(configuration: Config, _revision: str) -> None:
+        connection = configuration.attributes["connection"]
+        operations = Operations(MigrationContext.configure(connection))
+        with operations.batch_alter_table("accounts", recreate="always") as batch:
+            batch.add_column(Column("motto", Text))
+        connection.execute(text(f"UPDATE schema_revision SET version_num = '{DURABLE.head}'"))
+
+    monkeypatch.setattr("alembic.command.upgrade", rebuild)
+    durable, _ = upgrade_store(store_url)
+    assert (durable.before, durable.after, durable.restored_triggers) == ("0009", DURABLE.head, ())
+    with store.open_connection() as connection:
+        names = {str(name) for (name,) in connection.fetch_rows(guards.TRIGGERS_SQL[connection.dialect.name])}
+    assert names == {trigger.name for trigger in guards.build_triggers()}
+    # Nothing was missed, so nothing is compared anew.
+    assert raw_sql.scalar(store, "SELECT count(*) FROM accounts WHERE fingerprint IS NOT NULL") == kept > 0
+    raw_sql.run(store, "UPDATE accounts SET given_name = 'Eve' WHERE tombstoned_at IS NULL")
+    assert raw_sql.scalar(store, "SELECT count(*) FROM accounts WHERE fingerprint IS NOT NULL") == 0

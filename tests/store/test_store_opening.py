@@ -126,7 +126,9 @@ def test_an_older_store_names_the_command_that_helps(store_url: str, monkeypatch
 
 def test_current_store_is_upgraded_without_a_change(store_url: str) -> None:
     open_store(store_url, ENVIRONMENT, key=KEY)
-    assert upgrade_store(store_url) == list_store_revisions(store_url)
+    migrations = upgrade_store(store_url)
+    assert [(each.name, each.before, each.after) for each in migrations] == [*list_store_revisions(store_url)]
+    assert not any(each.backup or each.restored_triggers for each in migrations)
     assert [name for name, _, _ in list_store_revisions(store_url)] == ["durable", "volatile"]
     assert all(before == head for _, before, head in list_store_revisions(store_url))
 

@@ -1,9 +1,11 @@
 """`store`: create, show, upgrade and reassign the store."""
 
+import sys
 from pathlib import Path
 
 import click
 
+from reconciler.cli.confirmation import confirm
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import add_location_options
 from reconciler.config.load import find_settings_folder
@@ -11,8 +13,16 @@ from reconciler.config.repository import load_repository
 from reconciler.notices.signing import WEBHOOK_KEY_PURPOSE, derive_public_key
 from reconciler.operations.location import Location
 from reconciler.operations.workspace import open_workspace, resolve_environment
+from reconciler.reports.plan import format_count
 from reconciler.store.errors import StoreProblem
-from reconciler.store.open import KEY_FOLDER, assign_environment, list_store_revisions, load_store_key, upgrade_store
+from reconciler.store.open import (
+    KEY_FOLDER,
+    assign_environment,
+    find_backup_command,
+    list_store_revisions,
+    load_store_key,
+    upgrade_store,
+)
 
 
 @click.group("store")
@@ -32,15 +42,52 @@ def create(location: Location) -> ExitCode:
 
 
 @group_store_commands.command()
+@click.option(
+    "--backup-made",
+    is_flag=True,
+    help="Do not ask for a backup of a PostgreSQL database. A SQLite store is copied in any case.",
+)
 @add_location_options
-def upgrade(location: Location) -> ExitCode:
-    """Upgrade the store's schema. Does nothing if it is up to date."""
-    for branch, before, after in upgrade_store(_resolve_store_url(location)):
-        if before == after:
-            click.echo(f"{branch}: up to date ({after})")
+def upgrade(location: Location, backup_made: bool) -> ExitCode:
+    """Upgrade the store's schema. Does nothing if it is up to date.
+
+    A SQLite store is copied first, to a file beside it that only you can read. Back up a PostgreSQL database yourself:
+    upgrade asks if you did, and without a terminal needs --backup-made.
+    """
+    url = _resolve_store_url(location)
+    if not backup_made:
+        answer = _ask_for_backup(url)
+        if answer is not None:
+            return answer
+    for migration in upgrade_store(url):
+        if migration.backup is not None:
+            click.echo(f"backup: {migration.backup} (it contains names of people: delete it when all is well)")
+        if migration.before == migration.after:
+            click.echo(f"{migration.name}: up to date ({migration.after})")
         else:
-            click.echo(f"{branch}: {before or 'nothing'} -> {after}")
+            click.echo(f"{migration.name}: {migration.before or 'nothing'} -> {migration.after}")
+        if migration.restored_triggers:
+            click.echo(
+                f"{migration.name}: {format_count(len(migration.restored_triggers), 'trigger', 'triggers')} restored;"
+                " the next plan compares every row"
+            )
     return ExitCode.DONE
+
+
+def _ask_for_backup(url: str) -> ExitCode | None:
+    """Ask if there is a backup of a PostgreSQL database that would change. Return None to go on, or else the exit code.
+
+    Raises StoreProblem `backup-needed` without a terminal."""
+    command = find_backup_command(url)
+    if command is None:
+        return None
+    if not sys.stdin.isatty():
+        raise StoreProblem(
+            "backup-needed",
+            "the upgrade changes the database, and cannot ask for a backup without a terminal; nothing was changed",
+            f"Run: {command} && reconciler store upgrade --backup-made",
+        )
+    return confirm(f"Back up the database before the upgrade changes it: {command}\nIs there a backup?")
 
 
 @group_store_commands.command("status")

@@ -19,6 +19,7 @@ from reconciler.store.database import postgresql, sqlite
 from reconciler.store.database.address import Address, SqliteAddress
 from reconciler.store.database.dialect import MIN_WAITING_SECONDS
 from reconciler.store.errors import StoreProblem, build_unknown_error
+from reconciler.store.migrations import guards
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -59,6 +60,21 @@ VOLATILE = MigrationBranch("volatile", "volatile_revision", "0002")
 BRANCHES = (DURABLE, VOLATILE)
 
 
+@dataclass(frozen=True, slots=True)
+class BranchMigration:
+    """The result of migrating a branch."""
+
+    #: name of the branch
+    name: str
+    #: revision before; None if the branch had no tables yet
+    before: str | None
+    after: str
+    #: the copy of the file from before; None on PostgreSQL, or if nothing was migrated
+    backup: Path | None = None
+    #: names of triggers that were lost, and were created again
+    restored_triggers: tuple[str, ...] = ()
+
+
 def read_revision(connection: SqlConnection, branch: MigrationBranch) -> str | None:
     """Return a branch's revision in the store, or None if it has no tables yet."""
     if not inspect(connection).has_table(branch.version_table):
@@ -69,24 +85,46 @@ def read_revision(connection: SqlConnection, branch: MigrationBranch) -> str | N
 
 def migrate_branch(
     address: Address, branch: MigrationBranch, callback: Callable[[SqlConnection, str | None], None] | None = None
-) -> tuple[str | None, str]:
-    """Migrate a branch to its head in one transaction; return the revisions before and after.
+) -> BranchMigration:
+    """Migrate a branch to its head in one transaction, and create the triggers that it lacks.
 
-    callback: called in the same transaction with the revision before; None to call nothing.
+    A SQLite file is copied first. callback: called in the same transaction with the revision before; None to call
+    nothing. Raises StoreProblem; then nothing is changed.
     """
+    backup = None
     with _open_transaction(address, branch) as connection:
         before = read_revision(connection, branch)
+        has_guards = branch is DURABLE
+        lost = guards.list_lost_triggers(connection) if has_guards and before is not None else ()
         if before != branch.head:
             from alembic import command
 
             if before is not None and before not in branch.list_revisions():
                 raise build_newer_schema_error(address)
+            if before is not None:
+                backup = _back_up(address, branch, before)
+                if has_guards:
+                    # SQLite refuses to rebuild a table that triggers of others name, and drops the table's own ones.
+                    guards.drop_triggers(connection)
             configuration = branch.build_configuration()
             configuration.attributes["connection"] = connection
             command.upgrade(configuration, "head")
+        if has_guards:
+            guards.restore_triggers(connection)
+        if lost:
+            guards.forget_fingerprints(connection)
         if callback is not None:
             callback(connection, before)
-    return before, branch.head
+    return BranchMigration(branch.name, before, branch.head, backup, lost)
+
+
+def _back_up(address: Address, branch: MigrationBranch, revision: str) -> Path | None:
+    if not isinstance(address, SqliteAddress):
+        return None
+    # Imports sqlite3, which a process that only opens a store must not load beside ADBC's library.
+    from reconciler.store.database.backup import back_up_file
+
+    return back_up_file(_get_path(address, branch), revision)
 
 
 def build_newer_schema_error(address: Address) -> StoreProblem:
@@ -120,8 +158,8 @@ def _build_engine(address: Address, branch: MigrationBranch) -> Engine:
     if not isinstance(address, SqliteAddress):
         uri = address.uri.replace("postgresql:", "postgresql+psycopg:", 1)
         return create_engine(uri, poolclass=NullPool, hide_parameters=True, connect_args={"connect_timeout": 10})
-    path = address.volatile if branch is VOLATILE else address.path
-    engine = create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool, hide_parameters=True)
+    path = str(_get_path(address, branch))
+    engine = create_engine(URL.create("sqlite", database=path), poolclass=NullPool, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _disable_autocommit(raw, _record):  # type: ignore[no-untyped-def]
@@ -134,6 +172,10 @@ def _build_engine(address: Address, branch: MigrationBranch) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _get_path(address: SqliteAddress, branch: MigrationBranch) -> Path:
+    return address.volatile if branch is VOLATILE else address.path
 
 
 def _translate_error(address: Address, problem: exc.DBAPIError) -> StoreProblem:

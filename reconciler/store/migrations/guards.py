@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sqlalchemy import Connection, text
+
 #: The columns that a plan compares; others (a password, an origin) may change unnoticed.
 WATCHED_COLUMNS = {
     "orgs": "id, customer_id, sourced_id, name, type, identifier, parent_id, tombstoned_at",
@@ -140,7 +142,7 @@ class Trigger:
         moment = "BEFORE" if self.reset_column else "AFTER"
         condition = f"WHEN ({when}) " if when else ""
         function = (
-            f"CREATE FUNCTION {self.name}() RETURNS trigger LANGUAGE plpgsql AS "
+            f"CREATE OR REPLACE FUNCTION {self.name}() RETURNS trigger LANGUAGE plpgsql AS "
             f"$$ BEGIN {reset}{self.body} RETURN {'OLD' if self.event == 'DELETE' else 'NEW'}; END $$"
         )
         return function, (
@@ -203,7 +205,48 @@ def build_triggers() -> Iterator[Trigger]:
 
 def build_trigger_statements(dialect: str) -> Iterator[str]:
     for trigger in build_triggers():
-        if dialect == "sqlite":
-            yield trigger.render_sqlite()
-        else:
-            yield from trigger.render_postgresql()
+        yield from _render_trigger(trigger, dialect)
+
+
+def _render_trigger(trigger: Trigger, dialect: str) -> tuple[str, ...]:
+    return (trigger.render_sqlite(),) if dialect == "sqlite" else trigger.render_postgresql()
+
+
+TRIGGERS_SQL = {
+    "sqlite": "SELECT name FROM sqlite_schema WHERE type = 'trigger'",
+    "postgresql": "SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
+    " WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND c.relnamespace = to_regnamespace(current_schema())",
+}
+
+
+def list_lost_triggers(connection: Connection) -> tuple[str, ...]:
+    """Return the names of the triggers that the store lacks."""
+    found = set(connection.execute(text(TRIGGERS_SQL[connection.dialect.name])).scalars())
+    return tuple(trigger.name for trigger in build_triggers() if trigger.name not in found)
+
+
+def drop_triggers(connection: Connection) -> None:
+    """Drop all triggers, so that a migration may rebuild tables and its writes do not count as writes from outside."""
+    for trigger in build_triggers():
+        on_table = f" ON {trigger.table}" if connection.dialect.name == "postgresql" else ""
+        connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {trigger.name}{on_table}")
+
+
+def restore_triggers(connection: Connection) -> None:
+    """Create the triggers that the store lacks."""
+    lost = list_lost_triggers(connection)
+    for trigger in build_triggers():
+        if trigger.name in lost:
+            # One that is disabled still exists.
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {trigger.name} ON {trigger.table}")
+            for statement in _render_trigger(trigger, connection.dialect.name):
+                connection.exec_driver_sql(statement)
+
+
+def forget_fingerprints(connection: Connection) -> None:
+    """Have the next plan compare every row and document, because writes outside reconciler went unnoticed."""
+    for table in WATCHED_COLUMNS:
+        connection.execute(text(f"UPDATE {table} SET fingerprint = NULL WHERE fingerprint IS NOT NULL"))
+    connection.execute(text("UPDATE customers SET settings_digest = NULL"))
+    connection.execute(text("UPDATE store SET catalogue_digest = NULL"))

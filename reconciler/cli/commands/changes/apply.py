@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 from reconciler.cli.commands.changes.plan import (
-    NOTHING_CHANGED,
     PlanInputs,
     build_apply_command,
     build_plan_request,
@@ -17,6 +16,7 @@ from reconciler.cli.commands.changes.plan import (
     make_plan_with_progress,
     zip_option,
 )
+from reconciler.cli.confirmation import confirm
 from reconciler.cli.exit_code import ExitCode, select_worst_exit_code
 from reconciler.cli.invitations import InvitationFiles, format_invitations
 from reconciler.cli.options import (
@@ -33,7 +33,6 @@ from reconciler.model.change import Action
 from reconciler.model.ids import CustomerId, PlanId, RunId
 from reconciler.model.kind import DECLARED_KINDS
 from reconciler.model.plan import CATALOG, CustomerPlan, Hold, Outcome, Plan
-from reconciler.operations import interruption
 from reconciler.operations.apply import (
     ApplyOutcome,
     CustomerApplyResult,
@@ -233,7 +232,7 @@ def apply(
         if not options.approve:
             return _determine_unchanged_exit_code(plan)
     elif has_changes(plan) and not (options.yes or expect) and sys.stdin.isatty():
-        answer = confirm_apply()
+        answer = confirm("Apply this plan?")
         if answer is not None:
             return answer
     return execute_plan(workspace, plan, options, command)
@@ -271,20 +270,6 @@ def execute_plan(workspace: Workspace, plan: Plan, options: ApplyOptions, comman
 
 def _skip_invitations(customer: CustomerId, run: RunId, invitations: Sequence[Invitation]) -> None:
     """Write no file: a terminal shows the links after the commit."""
-
-
-def confirm_apply() -> ExitCode | None:
-    """Ask for confirmation. Returns None for yes, or else the exit code."""
-    interruption.allow_keyboard_interrupt()
-    try:
-        if click.confirm("Apply this plan?", default=False, err=True):
-            return None
-        code = ExitCode.DONE
-    except click.Abort:
-        click.echo(err=True)
-        code = ExitCode.INTERRUPTED
-    click.echo(NOTHING_CHANGED, err=True)
-    return code
 
 
 def has_changes(plan: Plan) -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.confirmation import NOTHING_CHANGED
 from reconciler.cli.exit_code import ExitCode, select_worst_exit_code
 from reconciler.cli.options import add_location_options, add_options, format_location_options
 from reconciler.cli.output import ReportOptions, add_full_report_options, show_plan
@@ -17,7 +18,6 @@ from reconciler.operations.location import Location
 from reconciler.operations.plan import PlanRequest, RosterChoice, make_plan
 from reconciler.operations.workspace import AbsentStore, Workspace, open_comparison_workspace, open_workspace
 
-NOTHING_CHANGED = "Nothing was changed."
 NOTHING_ASKED = "No roster was fetched. Secrets were compared by reference."
 
 

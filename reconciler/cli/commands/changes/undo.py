@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.commands.changes.apply import confirm_apply, execute_plan, has_changes
-from reconciler.cli.commands.changes.plan import NOTHING_CHANGED, describe_saved_plan, refuse_report_name
+from reconciler.cli.commands.changes.apply import execute_plan, has_changes
+from reconciler.cli.commands.changes.plan import describe_saved_plan, refuse_report_name
+from reconciler.cli.confirmation import NOTHING_CHANGED, confirm
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import ApplyOptions, add_apply_options, add_location_options, format_location_options
 from reconciler.cli.output import ReportOptions, add_report_options, show_plan
@@ -62,7 +63,7 @@ def undo(run: RunId, location: Location, options: ApplyOptions, out: Path | None
         if not options.approve:
             return ExitCode.DONE
     elif not options.yes:
-        answer = confirm_apply()
+        answer = confirm("Apply this plan?")
         if answer is not None:
             return answer
     return execute_plan(workspace, plan, options, command)
