@@ -50,7 +50,8 @@ def list_trigger_definitions(store: Store) -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize("branch", schema.BRANCHES, ids=lambda branch: branch.name)
 def test_rows_of_every_revision_are_recorded(branch: schema.MigrationBranch) -> None:
-    assert old_stores.list_recorded_revisions(branch) == list(branch.list_revisions())
+    # A store of the newest revision needs no upgrade: its rows are recorded before the next revision is added.
+    assert set(branch.list_revisions()[:-1]) <= set(old_stores.list_recorded_revisions(branch))
 
 
 @pytest.mark.parametrize("revision", REVISIONS)

@@ -97,7 +97,7 @@ def _fill_branch(url: str, branch: schema.MigrationBranch, revision: str) -> Non
 
 def _execute(connection: Connection, statement: str) -> None:
     if connection.dialect.name == "postgresql":
-        statement = re.sub(r"X'([0-9a-f]*)'", r"'\\\\x\1'", statement)
+        statement = re.sub(r"X'([0-9a-f]*)'", lambda found: f"'\\x{found[1]}'", statement)
     cursor = connection.connection.cursor()
     cursor.execute(statement)
     cursor.close()
