@@ -1,7 +1,8 @@
 """An HTTP client for third-party servers that connects only to allowed addresses, each checked first.
 
-It never follows a redirect, uses proxies or passwords from the environment (`HTTPS_PROXY`, `.netrc`), keeps cookies or
-accepts an invalid certificate. It returns every response; the caller decides what each status means.
+It never follows a redirect, uses proxies or passwords from the environment (`HTTPS_PROXY`, `.netrc`), or accepts an
+invalid certificate. It keeps cookies only if asked to. It returns every response; the caller decides what each status
+means.
 """
 
 import socket
@@ -16,6 +17,7 @@ import httpx
 from reconciler import __version__
 from reconciler.model.diagnostic import Refusal, build_error
 from reconciler.network.certificates import get_ssl_context, make_tls_error
+from reconciler.network.cookies import HostCookies
 from reconciler.network.lines import ConnectionGroup
 from reconciler.network.reach import CONNECT_TIMEOUT, HostFilter, make_unreachable_refusal, resolve_allowed_addresses
 
@@ -31,9 +33,15 @@ USER_AGENT = f"roster-reconciler/{__version__}"
 
 
 def create_http_client(
-    allows: HostFilter, timeouts: httpx.Timeout = TIMEOUTS, connections: ConnectionGroup | None = None
+    allows: HostFilter,
+    timeouts: httpx.Timeout = TIMEOUTS,
+    connections: ConnectionGroup | None = None,
+    *,
+    keeps_cookies: bool = False,
 ) -> httpx.Client:
     """Return a client that threads may share; the caller closes it, and `connections` with it.
+
+    keeps_cookies: each host gets the cookies back that it set, as load balancers need; they end with the client.
 
     Requests raise Refusal if no connection is made: `plain-http` (no https, and the host is not in network.allow),
     `unknown-host`, `private-host`, `host-unreachable`, `tls-failed`. Later failures raise `httpx.TransportError`."""
@@ -41,7 +49,9 @@ def create_http_client(
         transport=SafeTransport(allows, connections or ConnectionGroup()),
         timeout=timeouts,
         headers={"User-Agent": USER_AGENT},
+        # httpx would send the cookies of a host to the hosts below it too.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        event_hooks=HostCookies().hooks if keeps_cookies else {},
         follow_redirects=False,
         trust_env=False,
     )

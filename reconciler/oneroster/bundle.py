@@ -61,7 +61,10 @@ def read_bundle(
         stream.seek(0)
         digest = sha256 or hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
         stream.seek(0)
-        return replace(_read_archive(Archive(stream, name), digest, fetched_at, load_base), type=type)
+        snapshot = _read_archive(Archive(stream, name), digest, fetched_at, load_base)
+        # An API has a status in each row; only CSV files must leave it blank.
+        said = tuple(each for each in snapshot.diagnostics if type != "api" or each.code != "status-in-bulk")
+        return replace(snapshot, type=type, diagnostics=said)
     except OSError as problem:
         raise Refusal([_make_unreadable_error(name, problem)]) from problem
 
@@ -122,6 +125,7 @@ def _read_archive(archive: Archive, sha256: str, fetched_at: Moment, load_base: 
         facts=_collect_facts(archive, used, manifest, contents, base),
         waiting=roster.waiting,
         role_ids=roster.role_ids,
+        bare_deletions=roster.bare_deletions,
         shared=base.shared if base else False,
     )
 

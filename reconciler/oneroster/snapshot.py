@@ -117,6 +117,8 @@ class Snapshot:
     waiting: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     #: ROLE_IDS_SCHEMA; empty in 1.1.
     role_ids: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ROLE_IDS_SCHEMA))
+    #: By kind, `sourced_id`, `status` and `line` of rows that say only that their record is deleted.
+    bare_deletions: Mapping[Kind, pl.DataFrame] = field(default_factory=dict)
     #: Rows of other customers were removed before the roster was kept.
     shared: bool = False
 

@@ -301,10 +301,53 @@ def test_neither_secret_nor_token_is_logged(caplog: pytest.LogCaptureFixture) ->
             assert secret not in text
 
 
-def test_a_token_that_was_created_is_used_and_its_cookies_are_not_kept() -> None:
-    created = Reply(201, json.dumps({"access_token": "t0k3n-1"}).encode(), {"Set-Cookie": "session=1"})
+COOKIE = {"Set-Cookie": "node=b-2; Path=/; HttpOnly"}
+
+
+def test_123_a_token_that_was_created_is_used() -> None:
+    created = Reply(201, json.dumps({"access_token": "t0k3n-1"}).encode())
     with asked_of(lambda _: created) as (client, api, _, _):
         client.get("/users", {})
         client.get("/users", {})
     assert [asked.headers["authorization"] for asked in api.asked] == ["Bearer t0k3n-1"] * 2
+
+
+def sticky(first: Callable[[Asked], Reply]) -> Script:
+    """A load balancer that knows nothing of a session on its other node."""
+    return lambda asked: USERS if asked.headers.get("cookie") == "node=b-2" else first(asked)
+
+
+@pytest.mark.parametrize("by", ["token endpoint", "api"])
+def test_198_a_host_gets_the_cookie_back_that_it_set(by: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    created = Reply(200, json.dumps({"access_token": "t0k3n-1"}).encode(), COOKIE if by == "token endpoint" else {})
+    users = sticky(lambda _: Reply(503, headers=COOKIE) if by == "api" else Reply(403))
+    with asked_of(lambda _: created, users) as (client, api, _, _):
+        client.get("/users", {})
+        client.get("/users", {})
+        assert "b-2" not in repr(client) + repr(vars(client))
+    assert api.asked[-1].headers["cookie"] == "node=b-2"
+    assert "b-2" not in caplog.text
+
+
+def test_198_no_other_host_gets_a_cookie() -> None:
+    time = Time()
+    created = Reply(200, json.dumps({"access_token": "t0k3n-1", "expires_in": 1}).encode(), COOKIE)
+    with serving(lambda _: Reply(headers={"Set-Cookie": "page=1"})) as api, serving(lambda _: created) as endpoint:
+        url = endpoint.origin.replace("127.0.0.1", "localhost") + "/token"
+        known = account(api.url, authorization="oauth2", token_url=url)
+        with create_api_client(known, time.hosts(), loopback, sleep=time.sleep, clock=time, wall=time) as client:
+            for _ in range(2):
+                client.get("/users", {})
+                time.sleep(60)
+    assert [asked.headers.get("cookie") for asked in api.asked] == [None, "page=1"]
+    assert [asked.headers.get("cookie") for asked in endpoint.asked] == [None, "node=b-2"]
+
+
+def test_198_the_next_fetch_begins_without_cookies() -> None:
+    with serving(lambda _: Reply(headers=COOKIE)) as api:
+        for _ in range(2):
+            time = Time()
+            with create_api_client(account(api.url), time.hosts(), loopback, sleep=time.sleep, clock=time) as client:
+                client.get("/users", {})
     assert not any("cookie" in asked.headers for asked in api.asked)

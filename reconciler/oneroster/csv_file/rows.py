@@ -132,7 +132,7 @@ class FileRows:
     diagnostics: tuple[Diagnostic, ...]
     #: The rows are changes only.
     delta: bool = False
-    #: `sourced_id`, `status` and `line` of quarantined delta rows that clearly delete their record.
+    #: `sourced_id`, `status` and `line` of quarantined rows that clearly delete their record.
     deletions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DELETIONS_SCHEMA))
 
 
@@ -161,9 +161,7 @@ def check_rows(sheet: Sheet) -> FileRows:
         values.append(reading.values)
     quarantine = merge_row_faults(finding for finding in findings if isinstance(finding, pl.DataFrame))
     frame = frame.with_columns(*values, _list_unreadable_fields(unreadable, frame.height))
-    deletions = pl.DataFrame(schema=DELETIONS_SCHEMA)
-    if sheet.delta:
-        deletions = _find_clear_deletions(frame, duplicates, quarantine)
+    deletions = _find_clear_deletions(frame, duplicates, quarantine)
     frame = frame.with_columns(pl.col("status").fill_null("active"))
     if quarantine.height:
         frame = frame.join(quarantine.select("line"), on="line", how="anti", maintain_order="left")
@@ -216,7 +214,10 @@ def _check_empty_values(sheet: Sheet, frame: pl.DataFrame, column: Column) -> It
             sheet, rows, column, "missing-value", f"{column.name} is empty", "Add it; every row requires one."
         )
     elif column.warn_if_empty and column.field in sheet.places:
-        yield make_rows_warning(sheet.table.file, rows, "missing-value", f"{column.name} is empty")
+        # Of a deleted record, often nothing is left.
+        kept = rows.filter(~is_marked_deleted().fill_null(False))
+        if kept.height:
+            yield make_rows_warning(sheet.table.file, kept, "missing-value", f"{column.name} is empty")
 
 
 def _check_line_breaks(sheet: Sheet, frame: pl.DataFrame, column: Column) -> Iterator[RowFinding]:

@@ -1,13 +1,14 @@
 """Assembles a roster from its checked files, independent of their source: references and roles."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.kind import Kind
 from reconciler.oneroster.csv_file.rows import FileRows
+from reconciler.oneroster.roster.deletions import drop_clear_deletions, find_clear_deletions
 from reconciler.oneroster.roster.people import (
     USER_FIELDS,
     RosterPeople,
@@ -68,6 +69,8 @@ class Roster:
     #: Only frames with rows.
     waiting: Mapping[str, pl.DataFrame]
     role_ids: pl.DataFrame
+    #: By kind, rows that say nothing but that their record is deleted (DELETIONS_SCHEMA).
+    bare_deletions: Mapping[Kind, pl.DataFrame] = field(default_factory=dict)
 
 
 def assemble_roster(
@@ -83,8 +86,8 @@ def assemble_roster(
     valid_classes, orgless = split_dangling(
         classes.frame, Kind.CLASS, "classes.csv", {"school": (org_keys, "orgs.csv", classes.places["school"])}
     )
-    for field, target in (("course", "courses"), ("terms", "academicSessions")):
-        diagnostics.extend(check_optional_references(valid_classes, field, optional.get(target), f"{target}.csv"))
+    for name, target in (("course", "courses"), ("terms", "academicSessions")):
+        diagnostics.extend(check_optional_references(valid_classes, name, optional.get(target), f"{target}.csv"))
     bad_people = [checked.quarantine for stem, checked in files.items() if stem in ("users", "roles")]
     user_keys = collect_known_keys(people.users, pl.concat([*bad_people, people.quarantine]))
     class_keys = collect_known_keys(valid_classes, pl.concat([classes.quarantine, orgless]))
@@ -97,20 +100,28 @@ def assemble_roster(
             "user": (user_keys, "users.csv", enrollments.places["user"]),
         },
     )
-    quarantines = [checked.quarantine for stem, checked in files.items() if stem != "roles"]
-    if "roles" in files:
-        quarantines.append(fill_person_values(files["roles"].quarantine, files["users"].frame))
+    quarantine = pl.concat([*_list_file_quarantines(files), people.quarantine, orgless, dangling])
+    org_references = (each for each in (people.roles["org"], classes.frame["school"], orgs.frame["parent"]))
+    deletions = find_clear_deletions(files, quarantine, org_references)
     return Roster(
         orgs=orgs.frame.select(ORG_FIELDS),
         users=people.users,
         roles=people.roles,
         classes=valid_classes.select(CLASS_FIELDS),
         enrollments=valid_enrollments.select(ENROLLMENT_FIELDS),
-        quarantine=pl.concat([*quarantines, people.quarantine, orgless, dangling]).sort("file", "line", "column"),
+        quarantine=drop_clear_deletions(quarantine, deletions).sort("file", "line", "column"),
         diagnostics=(*diagnostics, *people.diagnostics),
         waiting=_collect_waiting_rows(people, classes.frame, orgless, enrollments.frame, dangling),
         role_ids=collect_role_ids(files),
+        bare_deletions=deletions,
     )
+
+
+def _list_file_quarantines(files: Mapping[str, FileRows]) -> list[pl.DataFrame]:
+    quarantines = [checked.quarantine for stem, checked in files.items() if stem != "roles"]
+    if "roles" in files:
+        quarantines.append(fill_person_values(files["roles"].quarantine, files["users"].frame))
+    return quarantines
 
 
 def collect_role_ids(files: Mapping[str, FileRows]) -> pl.DataFrame:

@@ -113,7 +113,7 @@ def build_desired_roster(
     """
     belonging = _find_belonging_rows(snapshot, client_partner_id, suffix, known_orgs, today)
     rows, quarantine, dated = belonging.rows, belonging.quarantine, belonging.dated
-    marked = {kind: _list_deletion_marks(kind, rows[kind]) for kind in ROSTER_KINDS}
+    marked = {kind: _list_deletion_marks(kind, rows[kind], snapshot.bare_deletions.get(kind)) for kind in ROSTER_KINDS}
     set_aside = pl.concat([quarantine, dated.people_to_come])
     quarantined_ids = {kind: _list_quarantined_ids(set_aside, kind) for kind in ROSTER_KINDS}
     selected = (
@@ -210,7 +210,8 @@ def _refuse_misplaced_people(
         .is_empty()
     ):
         raise Refusal([placement.report_schools_without_parent(snapshot, client_partner_id, unplaced, users.height)])
-    if not users.height and (snapshot.users.height or not _has_quarantined(snapshot.quarantine, Kind.USER)):
+    says_nobody = not _has_quarantined(snapshot.quarantine, Kind.USER) and Kind.USER not in snapshot.bare_deletions
+    if not users.height and (snapshot.users.height or says_nobody):
         raise Refusal([_report_nobody(snapshot, client_partner_id)])
 
 
@@ -246,10 +247,14 @@ def _build_frames(
     return frames
 
 
-def _list_deletion_marks(kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
+def _list_deletion_marks(kind: Kind, rows: pl.DataFrame, bare: pl.DataFrame | None) -> pl.DataFrame:
+    """Return the marks of rows, and those of `bare` deletions, which may be another customer's: they name no org."""
     status = "status_of_row" if kind is Kind.USER else "status"
-    return rows.filter(is_marked_deleted(status)).select(
+    marks = rows.filter(is_marked_deleted(status)).select(
         pl.col("sourced_id").alias("key"), "line", pl.col(status).alias("status")
+    )
+    return (
+        marks if bare is None else pl.concat([marks, bare.select(pl.col("sourced_id").alias("key"), "line", "status")])
     )
 
 

@@ -20,6 +20,9 @@ from tests.support.roster_server.records import BOOLEANS, HOMES, Record, propert
 from tests.support.roster_server.switches import Switches
 from tests.support.rosters.bundles import Bundle, Row
 
+#: What is left of a record that was deleted.
+BARE = ("sourcedId", "status", "dateLastModified")
+
 
 @dataclass(frozen=True)
 class Page:
@@ -40,6 +43,11 @@ class Book:
         records = records_of(per_school(bundle) if switches.per_school else bundle, version)
         if switches.tobedeleted == "dropped":
             records = {type_: [r for r in rows if r["status"] != "tobedeleted"] for type_, rows in records.items()}
+        if switches.tobedeleted == "bare":
+            records = {
+                type_: [{name: r[name] for name in BARE} if r["status"] == "tobedeleted" else r for r in rows]
+                for type_, rows in records.items()
+            }
         self.places = Places(records)
         self._sent: dict[int, bytes] = {}
         self._sorted: dict[tuple[str, str | None, str | None, bool], list[Record]] = {}

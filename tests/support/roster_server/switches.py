@@ -198,8 +198,8 @@ class Switches:
     """Compressed for whoever takes it."""
 
     # Records
-    tobedeleted: Literal["sent", "dropped"] = "sent"
-    """EF never sends any."""
+    tobedeleted: Literal["sent", "bare", "dropped"] = "sent"
+    """EF never sends any; `bare` ones have nothing but sourcedId, status and dateLastModified."""
     per_school: bool = False
     """EF: one row for each (student, school), with another sourcedId, the same identifier and no username."""
 

@@ -234,7 +234,7 @@ def create_api_client(
 ) -> HttpApiClient:
     """Return a client for one fetch, which sends nothing yet; close it, or use it in a `with`."""
     lines = ConnectionGroup()
-    http = create_http_client(allows, connections=lines)
+    http = create_http_client(allows, connections=lines, keeps_cookies=True)
     authorization: Authorization
     if account.authorization == "oauth2":
         authorization = BearerAuth(TokenProvider(account, http, hosts, clock), httpx.URL(account.url))
