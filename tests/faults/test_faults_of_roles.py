@@ -348,3 +348,29 @@ def test_168_an_account_whose_person_comes_back_later_under_a_new_id_keeps_its_c
     assert theirs
     with clock.freeze_time(NOON):
         assert district.quiet(made)["changes"] == []
+
+
+def test_172_a_school_below_a_circle_of_offices_has_not_left(district: School) -> None:
+    made = DAY_ONE.with_row("orgs", "a", name="A", type="local", parentSourcedId="b")
+    made = made.with_row("orgs", "b", name="B", type="local", parentSourcedId="a")
+    made = made.with_row("orgs", "south", name="South", type="school", parentSourcedId="b")
+    for each in STUDENTS[:4]:
+        made = made.with_user(each, orgSourcedIds="south")
+    plan = district.plan(made.version12())
+    assert (plan.code, changes(plan, "user")) == (0, [])
+    assert "unplaced-org" in {each["code"] for each in plan.json["customers"][0]["diagnostics"]}
+
+
+def test_172_a_known_school_that_moves_below_them_keeps_everything(school: School) -> None:
+    made = DAY_ONE.with_row("orgs", "a", name="A", type="local", parentSourcedId="b")
+    made = made.with_row("orgs", "b", name="B", type="local", parentSourcedId="a")
+    assert school.quiet(made.with_row("orgs", "s-1", parentSourcedId="b"))["changes"] == []
+    north = DAY_ONE.with_row("orgs", "north", name="North", type="department", parentSourcedId="")
+    assert school.quiet(north.with_row("orgs", "s-1", parentSourcedId="north"))["changes"] == []
+
+
+def test_172_another_district_may_be_its_own_parent(school: School) -> None:
+    made = DAY_ONE.with_row("orgs", "d-2", name="Other", type="district", parentSourcedId="d-2")
+    for each in STUDENTS[:4]:
+        made = made.with_user(each, orgSourcedIds="d-2")
+    assert [each["reason"] for each in changes(school.plan(made), "user")] == ["scope_narrowed"] * 4

@@ -25,8 +25,13 @@ def warn_seeming_leavers(users: pl.DataFrame | None, desired: DesiredRoster) -> 
     leavers = users.filter(
         is_leaving(Kind.USER) & pl.col("before_identifier").is_not_null() & (pl.col("reason") != Reason.MERGED.value)
     ).select("key", pl.col("before_identifier").alias("identifier"))
+    # A new person with the identifier is probably the leaver under a new sourcedId, which is held.
+    new = users.filter(pl.col("live_id").is_null())["key"]
     rows = (
-        desired.frames[Kind.USER].join(leavers, on="identifier", how="semi").select("identifier", "sourced_id", "line")
+        desired.frames[Kind.USER]
+        .join(leavers, on="identifier", how="semi")
+        .filter(~pl.col("sourced_id").is_in(new.implode()))
+        .select("identifier", "sourced_id", "line")
     )
     # An identifier of several people, such as 0 or N/A, is nobody's.
     pairs = (

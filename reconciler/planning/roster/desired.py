@@ -263,12 +263,12 @@ def _exclude_keys(frame: pl.DataFrame, column: str, keys: pl.Series) -> pl.DataF
 
 
 def _find_unplaced_orgs(snapshot: Snapshot, client_partner_id: str, known_orgs: pl.Series | None) -> pl.Series:
-    """Return the customer's orgs whose own row is quarantined, that have no parent in the file or that are their own
-    ancestors: nothing shows that they left."""
+    """Return the customer's orgs of which nothing shows that they left: their own row is quarantined, they are lost or
+    below a lost org, or they are their own ancestors."""
     if known_orgs is None:
         return pl.Series("sourced_id", [], dtype=pl.String)
     quarantined = _list_quarantined_ids(snapshot.quarantine, Kind.ORG)
-    lost = placement.find_lost_orgs(snapshot, client_partner_id)["sourced_id"]
+    lost = add_orgs_below(snapshot.orgs, placement.find_lost_orgs(snapshot, client_partner_id)["sourced_id"])
     cut = placement.list_cut_orgs(snapshot, client_partner_id)
     unplaced = pl.concat([quarantined.alias("sourced_id"), lost, cut]).unique().sort()
     return unplaced.filter(unplaced.is_in(known_orgs.implode()))

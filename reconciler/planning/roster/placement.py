@@ -26,8 +26,8 @@ _BELOW_INSTITUTIONS = ("school", "department")
 _OWNERS_OF_SCHOOLS = ("district", "local")
 #: Unplaced orgs that get a diagnostic each; the others are counted.
 _MOST_SHOWN = 10
-#: The column of orgs that tells those which are their own ancestors.
-IN_CYCLE = "in_cycle"
+#: The column of orgs with the parents that are not used, because these orgs are their own ancestors; null for others.
+CUT_PARENT = "cut_parent"
 _CORRECT = "Correct parentSourcedId in the export."
 _HINT = (
     f"{_CORRECT} If every school without a parent is this customer's, write under "
@@ -53,31 +53,48 @@ class UnplacedRows:
 
 
 def cut_cycles(snapshot: Snapshot) -> Snapshot:
-    """Return the snapshot without the parents of orgs that are their own ancestors, which IN_CYCLE marks."""
+    """Return the snapshot without the parents of orgs that are their own ancestors; CUT_PARENT keeps them."""
     members = find_cycle_members(snapshot.orgs.filter(~is_marked_deleted()))
     if not members.len():
         return snapshot
     in_cycle = pl.col("sourced_id").is_in(members.implode())
     orgs = snapshot.orgs.with_columns(
-        pl.when(~in_cycle).then(pl.col("parent")).alias("parent"), in_cycle.alias(IN_CYCLE)
+        pl.when(~in_cycle).then(pl.col("parent")).alias("parent"), pl.when(in_cycle).then("parent").alias(CUT_PARENT)
     )
     return replace(snapshot, orgs=orgs)
 
 
 def list_cut_orgs(snapshot: Snapshot, top: str) -> pl.Series:
     """Return the sourcedIds of orgs whose parents were cut, except the customer's top org."""
-    if IN_CYCLE not in snapshot.orgs.columns:
-        return snapshot.orgs["sourced_id"].clear()
-    return snapshot.orgs.filter(pl.col(IN_CYCLE) & (pl.col("sourced_id") != top))["sourced_id"]
+    return _add_cut_parents(snapshot.orgs).filter(pl.col(CUT_PARENT).is_not_null() & (pl.col("sourced_id") != top))[
+        "sourced_id"
+    ]
 
 
 def find_lost_orgs(snapshot: Snapshot, top: str) -> pl.DataFrame:
-    """Return the orgs without a parent in the file, except the customer's top org and other institutions."""
-    orgs = snapshot.orgs
-    if IN_CYCLE not in orgs.columns:
-        orgs = orgs.with_columns(pl.lit(False).alias(IN_CYCLE))
+    """Return the orgs without a parent in the file, except the customer's top org and other institutions, which may be
+    their own parents."""
+    orgs = _add_cut_parents(snapshot.orgs)
     has_lost_parent = pl.col("parent").is_not_null() & ~pl.col("parent").is_in(orgs["sourced_id"].implode())
-    return orgs.filter((_is_parentless(top) | has_lost_parent) & (pl.col("sourced_id") != top))
+    in_cycle_of_others = (pl.col(CUT_PARENT) != pl.col("sourced_id")) & ~pl.col("sourced_id").is_in(
+        _list_cycle_of(orgs, top).implode()
+    )
+    is_lost = _is_parentless(top) | has_lost_parent | in_cycle_of_others.fill_null(False)
+    return orgs.filter(is_lost & (pl.col("sourced_id") != top))
+
+
+def _add_cut_parents(orgs: pl.DataFrame) -> pl.DataFrame:
+    return orgs if CUT_PARENT in orgs.columns else orgs.with_columns(pl.lit(None, dtype=pl.String).alias(CUT_PARENT))
+
+
+def _list_cycle_of(orgs: pl.DataFrame, top: str) -> pl.Series:
+    """Return the sourcedIds of the cycle that an org is in, empty if it is in none."""
+    included = level = orgs.filter(pl.col("sourced_id") == top)[CUT_PARENT].drop_nulls()
+    while level.len():
+        above = orgs.filter(pl.col("sourced_id").is_in(level.implode()))[CUT_PARENT].drop_nulls()
+        level = above.filter(~above.is_in(included.implode()))
+        included = pl.concat([included, level])
+    return included
 
 
 def _is_parentless(top: str) -> pl.Expr:
@@ -128,7 +145,7 @@ def find_unplaced_rows(snapshot: Snapshot, top: str, own_orgs: pl.Series) -> Unp
     placed = snapshot.roles.join(own_orgs.alias("org").to_frame(), on="org", how="semi")
     roles = snapshot.roles.join(tops, on="org", how="inner", maintain_order="left")
     classes = snapshot.classes.join(tops, left_on="school", right_on="org", how="inner", maintain_order="left")
-    counts = lost.select("sourced_id", "name", "parent", "line", IN_CYCLE).join(
+    counts = lost.select("sourced_id", "name", "parent", "line", CUT_PARENT).join(
         roles.group_by(pl.col("top").alias("sourced_id")).agg(pl.col("user").n_unique().alias("people")),
         on="sourced_id",
         how="left",
@@ -169,7 +186,7 @@ def find_unplaced_rows_of_districts(snapshot: Snapshot) -> UnplacedRows | None:
 
 
 def _make_no_rows(lost: pl.DataFrame) -> UnplacedRows:
-    none = lost.clear().select("sourced_id", "name", "parent", "line", IN_CYCLE)
+    none = lost.clear().select("sourced_id", "name", "parent", "line", CUT_PARENT)
     count = pl.lit(0, dtype=pl.UInt32)
     return UnplacedRows(
         none.with_columns(count.alias("people"), count.alias("classes")), pl.DataFrame(schema=QUARANTINE_SCHEMA)
@@ -205,7 +222,7 @@ def _describe_reason() -> pl.Expr:
     """Return `South School (south), which has no parent in orgs.csv`."""
     name = pl.format("{} ({})", pl.coalesce("name", "sourced_id"), "sourced_id")
     return (
-        pl.when(IN_CYCLE)
+        pl.when(pl.col(CUT_PARENT).is_not_null())
         .then(pl.format("{}, which is its own ancestor in orgs.csv", name))
         .when(pl.col("parent").is_null())
         .then(pl.format("{}, which has no parent in orgs.csv", name))
@@ -252,7 +269,7 @@ def report_schools_without_parent(snapshot: Snapshot, top: str, unplaced: Unplac
 def _describe_org(row: dict[str, object]) -> str:
     why = (
         "is its own ancestor in orgs.csv"
-        if row[IN_CYCLE]
+        if row[CUT_PARENT] is not None
         else "has no parent in orgs.csv"
         if row["parent"] is None
         else f"has the parent {row['parent']}, which is not in orgs.csv"
