@@ -1,4 +1,4 @@
-"""Defines weakenings: settings that protect people less than before, which a reviewer reads first."""
+"""Defines weakenings: settings that protect people less, or give more access, which a reviewer reads first."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from reconciler.model.kind import Kind
 
 
 class Protection(StrEnum):
-    """The protection that a setting weakens, in the order of reports."""
+    """The protection that a setting weakens, or the access that it gives, in the order of reports."""
 
     LOCKOUT = "lockout"
     LIMIT = "limit"
@@ -79,7 +79,7 @@ SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class Weakening:
-    """One setting that protects people less than before."""
+    """One setting that protects people less than before, or gives or moves access."""
 
     protection: Protection
     #: the document's kind; None for reconciler.yaml

@@ -122,6 +122,20 @@ def test_check_fails_on_holds_weakening_or_changed_checks(
     assert len(found.sentence) <= 140
 
 
+@pytest.mark.parametrize(
+    ("weakened", "access", "doubts"),
+    [
+        (2, 2, "2 changes of access"),
+        (3, 1, "2 protections weakened, 1 change of access"),
+        (1, 0, "1 protection weakened"),
+    ],
+)
+def test_199_the_check_tells_access_from_protections(script: Any, weakened: int, access: int, doubts: str) -> None:
+    summary = plan(weakened=weakened, access=access)
+    found = script("verdict").judge_proposal(2, summary, [FILE], set(), lambda path, person: True)
+    assert (found.state, found.sentence.split(":")[0]) == ("failure", doubts)
+
+
 def test_roster_that_would_be_held_fails_the_check(script: Any) -> None:
     shown = {"summary": {}, "customers": [{"would_hold": ["everyone of a school"]}, {"would_hold": []}]}
     found = script("verdict").judge_proposal(2, shown, [FILE], set(), lambda path, person: True)

@@ -55,7 +55,7 @@ def test_keys_stand_in_the_order_of_the_contract() -> None:
     ]
     assert list(document["summary"]) == [
         *("delete", "suspend", "resume", "conclude", "rekey", "restore", "adopt", "move", "update", "create"),
-        *("held", "unchanged", "quarantined", "weakened"),
+        *("held", "unchanged", "quarantined", "weakened", "access"),
     ]
     assert list(document["customers"][0]) == [
         *("id", "outcome", "source", "hold", "would_hold", "diagnostics", "counts", "limits", "weakened"),

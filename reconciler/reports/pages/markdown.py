@@ -23,6 +23,7 @@ from reconciler.reports.plan import entries
 from reconciler.reports.plan.folding import Fold
 from reconciler.reports.plan.overview import CustomerReport, PlanOverview, build_plan_overview
 from reconciler.reports.plan.people import Mask, PeopleVisibility
+from reconciler.reports.plan.protections import WeakeningRow
 from reconciler.reports.plan.rows import ChangeGroup
 from reconciler.reports.plan.tables import format_group_count, format_held_share, is_counted
 from reconciler.reports.plan.wording import NEW_STORE, NOUNS, format_count, format_kind_count, format_moment
@@ -212,7 +213,11 @@ class _CommentBuilder:
 
     def build_sections(self) -> Iterator[Section]:
         parts = _load_macros()
-        yield self._build_section(0, parts.weakened_head(), self._build_weakened_rows(), share=15_000)
+        weakened, access = self.overview.weakened, self.overview.access
+        heading = "Protections weakened"
+        yield self._build_section(0, parts.weakened_head(heading), self._build_weakened_rows(weakened), share=15_000)
+        heading = "Access changed"
+        yield self._build_section(0, parts.weakened_head(heading), self._build_weakened_rows(access), share=15_000)
         yield self._build_section(1, parts.held_head(), self._build_held_rows(), share=10_000)
         yield self._build_section(
             3, parts.removal_head(self.causes), self._build_removal_rows(), unlisted=self._count_unlisted_removals()
@@ -260,10 +265,10 @@ class _CommentBuilder:
         head = _load_macros().details(summary, customer, len(rows) + unlisted[0], columns)
         return self._build_section(rank, head, rows, _load_macros().close(), unlisted=unlisted)
 
-    def _build_weakened_rows(self) -> list[_MarkdownRow]:
+    def _build_weakened_rows(self, weakened: Sequence[WeakeningRow]) -> list[_MarkdownRow]:
         rows = []
         last = None
-        for row in self.overview.weakened:
+        for row in weakened:
             words = row.protection.sentence if row.protection is not last else row.protection.replace("_", " ")
             last = row.protection
             rows.append(

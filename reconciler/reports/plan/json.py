@@ -73,12 +73,14 @@ def _convert_to_plain(value: object) -> object:
 
 def _build_summary(plan: plans.Plan) -> Document:
     each = [counts for customer in plan.customers for counts in customer.counts.values()]
+    weakenings = [*plan.weakenings, *(one for customer in plan.customers for one in customer.weakenings)]
     return {
         **{action.value: sum(counts[action] for counts in each) for action in COUNT_ORDER},
         "held": sum(counts.held for counts in each),
         "unchanged": sum(counts.unchanged for counts in each),
         "quarantined": sum(counts.quarantined for counts in each),
-        "weakened": len(plan.weakenings) + sum(len(customer.weakenings) for customer in plan.customers),
+        "weakened": len(weakenings),
+        "access": sum(one.protection.is_access for one in weakenings),
     }
 
 

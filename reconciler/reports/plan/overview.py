@@ -11,6 +11,7 @@ from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.kind import DECLARED_KINDS, ROSTER_KINDS, Kind
 from reconciler.model.plan import CATALOG, CustomerPlan, Outcome, Plan
 from reconciler.model.reason import Reason
+from reconciler.model.weakening import Weakening
 from reconciler.reports.plan.folding import Fold, group_into_folds
 from reconciler.reports.plan.people import CustomerView, Mask, PeopleVisibility
 from reconciler.reports.plan.protections import WeakeningRow, build_weakening_rows
@@ -34,11 +35,13 @@ class _Sum:
 _Sums: TypeAlias = dict[tuple[Action, Kind], _Sum]
 
 
-def build_headline(customers: Sequence[CustomerPlan], groups: Iterable[ChangeGroup], weakened: int = 0) -> str:
+def build_headline(
+    customers: Sequence[CustomerPlan], groups: Iterable[ChangeGroup], weakenings: Sequence[Weakening] = ()
+) -> str:
     """Return the first line of a report: removals first, people before classes.
 
     If people change, other rows that a roster adds or updates are left to the tables. groups: of all customers.
-    weakened: number of weakened protections, which follow the removals."""
+    weakenings: of all customers and reconciler.yaml; they follow the removals."""
     sums: _Sums = {}
     for group in groups:
         place = (group.action, group.kind)
@@ -48,13 +51,13 @@ def build_headline(customers: Sequence[CustomerPlan], groups: Iterable[ChangeGro
     removed_too = _describe_other_kinds(sums, DECLARED_KINDS, Action.DELETE) + _describe_other_kinds(
         sums, _OTHER_KINDS, Action.DELETE
     )
-    changed = _describe_people(sums, later, omit_noun=bool(removed) and not removed_too and not weakened)
+    changed = _describe_people(sums, later, omit_noun=bool(removed) and not removed_too and not weakenings)
     declared = [part for action in later for part in _describe_other_kinds(sums, DECLARED_KINDS, action)]
     others = [part for action in later for part in _describe_other_kinds(sums, _OTHER_KINDS, action)]
     rest = [*_describe_settings(customers), *declared, *([] if removed or changed else others)]
     who = _describe_customers(customers)
-    less = [format_count(weakened, "protection", "protections") + " weakened"] if weakened else []
-    changes = [*removed, *removed_too, *_describe_lockouts(customers), *less, *changed, *rest]
+    lockouts = _describe_lockouts(customers)
+    changes = [*removed, *removed_too, *lockouts, *_describe_weakenings(weakenings), *changed, *rest]
     if not changes and len(who) == 1:
         changes = ["nothing to change"]
     return " · ".join([*who, *changes, *_describe_quarantined(customers)])
@@ -67,6 +70,13 @@ def _describe_lockouts(customers: Sequence[CustomerPlan]) -> list[str]:
     people = sum(map(count_affected_people, lockouts))
     held = ", HELD" if any(change.held for change in lockouts) else ""
     return [f"{format_kind_count(people, Kind.USER)} to lock out{held}"] if lockouts else []
+
+
+def _describe_weakenings(weakenings: Sequence[Weakening]) -> list[str]:
+    access = sum(each.protection.is_access for each in weakenings)
+    weakened = len(weakenings) - access
+    less = [format_count(weakened, "protection", "protections") + " weakened"] if weakened else []
+    return [*less, format_count(access, "change of access", "changes of access")] if access else less
 
 
 def _describe_quarantined(customers: Sequence[CustomerPlan]) -> list[str]:
@@ -184,6 +194,8 @@ class PlanOverview:
     headline: str
     #: rows, each of one or several weakened protections
     weakened: tuple[WeakeningRow, ...]
+    #: rows, each of one or several settings that give or move access
+    access: tuple[WeakeningRow, ...]
     folds: tuple[Fold, ...]
     customers: tuple[CustomerReport, ...]
 
@@ -204,6 +216,9 @@ def build_plan_overview(plan: Plan, people: PeopleVisibility, mask: Mask, rows: 
         CustomerReport(customer, rest, CustomerView(people, mask, customer.id), rows, removals)
         for customer, rest in zip(plan.customers, folded.rest, strict=True)
     )
-    weakened = len(plan.weakenings) + sum(len(customer.weakenings) for customer in plan.customers)
-    headline = build_headline(plan.customers, chain.from_iterable(each.everything for each in reports), weakened)
-    return PlanOverview(plan, headline, build_weakening_rows(plan, people, mask), folded.folds, reports)
+    weakenings = [*plan.weakenings, *chain.from_iterable(customer.weakenings for customer in plan.customers)]
+    headline = build_headline(plan.customers, chain.from_iterable(each.everything for each in reports), weakenings)
+    rows_of_weakenings = build_weakening_rows(plan, people, mask)
+    access = tuple(row for row in rows_of_weakenings if row.protection.is_access)
+    weakened = tuple(row for row in rows_of_weakenings if not row.protection.is_access)
+    return PlanOverview(plan, headline, weakened, access, folded.folds, reports)

@@ -70,7 +70,9 @@ def build_plan_schema() -> Schema:
                 "description": "Numbers of customers that differ from git and are not in a plan with a base.",
             },
             summary=_add_description(_build_summary_schema(), "Sums over all customers and kinds."),
-            weakened=_add_description(_build_weakenings_schema(), "Protections that reconciler.yaml weakens."),
+            weakened=_add_description(
+                _build_weakenings_schema(), "Protections that reconciler.yaml weakens, and access that it gives."
+            ),
             customers={"type": "array", "items": {"$ref": "#/$defs/customer"}},
         ),
         "$defs": {
@@ -107,7 +109,9 @@ def _build_customer_schema() -> Schema:
             "additionalProperties": {"$ref": "#/$defs/counts"},
         },
         limits={"type": "array", "items": {"$ref": "#/$defs/limit"}},
-        weakened=_add_description(_build_weakenings_schema(), "Protections that this customer's settings weaken."),
+        weakened=_add_description(
+            _build_weakenings_schema(), "Protections that this customer's settings weaken, and access that they give."
+        ),
         changes={
             "type": "array",
             "description": "Deletions first; all are listed, except enrollments.",
@@ -205,7 +209,9 @@ def _build_weakenings_schema() -> Schema:
 
 def _build_weakening_schema() -> Schema:
     return _build_object_schema(
-        protection=_build_word_schema("The weakened protection. New ones may be added.", Protection),
+        protection=_build_word_schema(
+            "The weakened protection, or access that is given. More may be added.", Protection
+        ),
         kind={"enum": [*(kind.value for kind in DECLARED_KINDS), None], "description": "null: reconciler.yaml."},
         key=_add_description(_TEXT, "The document's ID."),
         path=_add_description(_TEXT, "Dotted, as in the fields of a change."),
@@ -218,8 +224,11 @@ def _build_weakening_schema() -> Schema:
 
 def _build_summary_schema() -> Schema:
     numbers = _build_counts_schema()
-    weakened = _add_description(_NUMBER, "Weakened protections, those of reconciler.yaml included.")
-    return _build_object_schema(**numbers["properties"], weakened=weakened)
+    weakened = _add_description(
+        _NUMBER, "Weakened protections and settings that give access, those of reconciler.yaml included."
+    )
+    access = _add_description(_NUMBER, "Those of them that give or move access.")
+    return _build_object_schema(**numbers["properties"], weakened=weakened, access=access)
 
 
 def _build_counts_schema() -> Schema:

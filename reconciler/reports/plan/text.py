@@ -164,11 +164,11 @@ def _format_other_groups(customer: CustomerPlan, groups: Iterable[ChangeGroup], 
 _INDENT = "  "
 
 
-def format_weakened_lines(rows: Sequence[WeakeningRow], layout: TerminalLayout) -> list[str]:
+def format_weakened_lines(heading: str, rows: Sequence[WeakeningRow], layout: TerminalLayout) -> list[str]:
     """Return each protection, followed by its customers and settings: the value before and after, and the origin."""
     if not rows:
         return []
-    lines = [layout.paint.format_held("PROTECTION WEAKENED")]
+    lines = [layout.paint.format_held(heading)]
     for sentence, several in groupby(rows, key=lambda row: row.protection.sentence):
         mine = list(several)
         shown: dict[str, list[WeakeningRow]] = {}
@@ -272,7 +272,8 @@ def render_plan_text(
     customers = overview.customers
     parts: list[list[str]] = [
         [layout.paint.format_bold(overview.headline), *_describe_base(plan), *_describe_new_store(plan)],
-        format_weakened_lines(overview.weakened, layout),
+        format_weakened_lines("PROTECTION WEAKENED", overview.weakened, layout),
+        format_weakened_lines("ACCESS CHANGED", overview.access, layout),
     ]
     if len(customers) == 1:
         parts += [format_customer_block(each.customer, each.groups, each.view, layout) for each in customers]

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-#: nothing held or weakened · a code owner approved this commit · nobody approved it yet
+#: nothing held or weakened, and no access given · a code owner approved this commit · nobody approved it yet
 CLEAR, APPROVED, WAITING = "clear", "approved", "waiting"
 
 

@@ -49,8 +49,11 @@ def _list_doubts(code: int, plan: dict[str, Any], files: Collection[str]) -> lis
     later = sum(1 for each in plan["customers"] if each.get("would_hold"))
     if later:
         doubts.append(f"{_format_count(later, 'roster')} would be held")
-    if summary.get("weakened"):
-        doubts.append(f"{_format_count(summary['weakened'], 'protection')} weakened")
+    access = summary.get("access", 0)
+    if weakened := summary.get("weakened", 0) - access:
+        doubts.append(f"{_format_count(weakened, 'protection')} weakened")
+    if access:
+        doubts.append("1 change of access" if access == 1 else f"{access} changes of access")
     if any(path.startswith(MACHINERY) for path in files):
         doubts.append("review rules changed")
     return doubts
