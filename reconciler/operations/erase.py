@@ -11,6 +11,7 @@ from reconciler import clock
 from reconciler.model.diagnostic import Diagnostic, Refusal, build_error
 from reconciler.model.ids import CustomerId, CustomerNumber, SourcedId
 from reconciler.model.kind import Kind
+from reconciler.model.text_form import make_caseless_column, make_caseless_form
 from reconciler.operations.actor import find_actor
 from reconciler.operations.fetch.fetching import delete_fetch_checkpoints
 from reconciler.operations.purge import list_declared_customers
@@ -170,7 +171,7 @@ def _find_people(workspace: Workspace, reader: Reader, record: CustomerRecord, k
         return bound
     named = users.filter(
         pl.any_horizontal(
-            pl.col(name).str.to_lowercase() == key.lower() for name in ("username", "roster_username")
+            make_caseless_column(users[name]) == make_caseless_form(key) for name in ("username", "roster_username")
         ).fill_null(False)
     )
     if named.height:

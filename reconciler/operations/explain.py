@@ -14,6 +14,7 @@ from reconciler.model.kind import Kind
 from reconciler.model.plan import CustomerPlan, Outcome
 from reconciler.model.role import ADMINISTRATOR_ROLES
 from reconciler.model.roster import AccountManager
+from reconciler.model.text_form import make_caseless_column, make_caseless_form
 from reconciler.operations.plan.plan import make_plan
 from reconciler.operations.plan.request import PlanRequest, RosterChoice
 from reconciler.operations.plan.roster import count_impact, read_stored_roster
@@ -103,7 +104,7 @@ def _find_rows(
     if found or Kind.USER not in kinds:
         return found
     users = live.users
-    matches = pl.col("username").str.to_lowercase() == wanted.lower()
+    matches = pl.lit(make_caseless_column(users["username"]) == make_caseless_form(wanted))
     if "aliases" in users.columns:
         matches = matches | pl.col("aliases").str.split("\n").list.contains(wanted)
     rows = users.filter(matches.fill_null(False))

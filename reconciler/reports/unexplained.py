@@ -7,6 +7,7 @@ from reconciler.model.change import FieldChange
 from reconciler.model.surprise import UnexplainedChange
 from reconciler.reports.plan.people import CustomerView, Mask, PeopleVisibility
 from reconciler.reports.plan.terminal import clean_text
+from reconciler.reports.plan.wording import reveal_values
 
 _CAUSES = {ChangeCause.DRIFT: "changed manually", ChangeCause.PENDING: "merged earlier, not applied yet"}
 
@@ -25,7 +26,7 @@ def render_unexplained_changes(changes: Iterable[UnexplainedChange], mask: Mask)
 def _describe_value_change(each: UnexplainedChange, view: CustomerView) -> str:
     path = each.path or ""
     shown = view.mask_field(FieldChange(path, each.live, each.wanted, each.personal))
-    live, wanted = _format_value(shown.before), _format_value(shown.after)
+    live, wanted = (_format_value(value) for value in reveal_values(shown.before, shown.after))
     if each.cause is not ChangeCause.PR:
         return f"{shown.path} is {live} in the store and would become {wanted}"
     base = _format_value(view.mask_field(FieldChange(path, each.in_base, None, each.personal)).before)

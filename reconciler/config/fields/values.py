@@ -90,9 +90,9 @@ def _check_plain_form(value: str) -> str:
 HIDDEN_CHARACTER = "invisible-character"
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=TEXT_PATTERN)]
-#: a text without invisible characters, such as an address
+#: a text without invisible characters, such as an address or a sourcedId
 VisibleText = Annotated[Text, AfterValidator(_refuse_hidden)]
-#: a text that is compared with the values of rosters, such as a sourcedId or a username: in its visible form
+#: a text that is compared with values of rosters, such as a username or a grade: in its visible form
 Key = Annotated[VisibleText, AfterValidator(make_visible_form)]
 ConsumerKey = Annotated[Key, AfterValidator(_check_plain_form)]
 Paragraph = Annotated[str, StringConstraints(min_length=1, max_length=10_000, pattern=PARAGRAPH_PATTERN)]

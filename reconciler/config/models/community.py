@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Tag, WithJsonSchema
 
-from reconciler.config.fields.values import ID_PATTERN, Boolean, Day, Id, Key, OneOf, Positive, SessionTime, Text
+from reconciler.config.fields.values import (
+    ID_PATTERN,
+    Boolean,
+    Day,
+    Id,
+    OneOf,
+    Positive,
+    SessionTime,
+    Text,
+    VisibleText,
+)
 from reconciler.config.models import declaration
 from reconciler.model.role import Role
 
@@ -32,7 +42,7 @@ class SiteLicense(declaration.DeclarationWithRules):
 class Members(declaration.Declaration):
     """The people of the roster who belong to the community. A list that is left out selects all."""
 
-    schools: tuple[Key, ...] | None = None
+    schools: tuple[VisibleText, ...] | None = None
     """sourcedIds of schools."""
     roles: tuple[Annotated[Role, OneOf()], ...] | None = None
     """Roles of people."""

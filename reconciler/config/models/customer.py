@@ -15,7 +15,7 @@ from reconciler.config.models.lti import Lti
 from reconciler.config.models.rostering import ManualRostering, Rostering
 from reconciler.config.models.secret import SecretReference
 from reconciler.model.ids import CustomerId
-from reconciler.model.text_form import make_username_key
+from reconciler.model.text_form import make_caseless_form
 
 
 class Profile(declaration.Declaration):
@@ -209,11 +209,11 @@ class Customer(declaration.DeclarationWithRules):
     def _check_usernames_differ(self, context: declaration.ValidationContext) -> Iterable[declaration.RuleViolation]:
         seen: set[str] = set()
         for place, username in declaration.iter_item_values(self.administrators, "username"):
-            if make_username_key(username) in seen:
+            if make_caseless_form(username) in seen:
                 yield declaration.RuleViolation(
                     "duplicate-username",
                     "two administrators have this username",
                     ("administrators", place, "username"),
                     "Give each person a different username (case does not matter).",
                 )
-            seen.add(make_username_key(username))
+            seen.add(make_caseless_form(username))

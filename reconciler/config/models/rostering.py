@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from reconciler.config.fields.values import Count, Day, Key, OneOf, Retention, Text
+from reconciler.config.fields.values import Count, Day, Key, OneOf, Retention, Text, VisibleText
 from reconciler.config.models import declaration
 from reconciler.config.models.limits import Limits
 from reconciler.config.models.sync import Sync
@@ -18,13 +18,13 @@ from reconciler.model.role import Role
 class SelectionSettings(declaration.Declaration):
     """The part of the roster that is synced. A list that is left out selects all."""
 
-    schools: tuple[Key, ...] | None = None
+    schools: tuple[VisibleText, ...] | None = None
     """sourcedIds of schools."""
     grades: tuple[Key, ...] | None = None
     """Grades, as the roster writes them."""
     roles: tuple[Annotated[Role, OneOf()], ...] | None = None
     """Roles of people."""
-    classes: tuple[Key, ...] | None = None
+    classes: tuple[VisibleText, ...] | None = None
     """sourcedIds of classes."""
 
 
@@ -77,9 +77,9 @@ class PreApprovalSettings(declaration.Declaration):
 class MergeSettings(declaration.DeclarationWithRules):
     """Two accounts of one person, to become one. Only an entry here merges accounts; equal values never do."""
 
-    keep: Key
+    keep: VisibleText
     """The sourcedId of the account that stays and gets everything that both have."""
-    merge: Key
+    merge: VisibleText
     """The sourcedId of the account that is merged into it, or of a row that gets no account of its own."""
     reason: Text
     """The reason why they are one person, for later readers."""
@@ -109,7 +109,7 @@ class OneRosterRostering(declaration.DeclarationWithRules):
     """The source of the customer's people."""
     version: Annotated[Literal["1.1", "1.2"], OneOf()] = "1.1"
     """The OneRoster version of the source."""
-    client_partner_id: Key
+    client_partner_id: VisibleText
     """The sourcedId of this customer's org in the roster; rows of other orgs are left out."""
     schools_without_parent: Annotated[Literal["protect", "ours"], OneOf()] = "protect"
     """Schools without a parent in the roster. protect: their people stay unchanged. ours: they are this customer's, if
@@ -126,7 +126,7 @@ class OneRosterRostering(declaration.DeclarationWithRules):
     """What happens to an account whose person is no longer in the roster."""
     limits: Limits = Limits()
     """How much a roster may remove or change without approval."""
-    protect: tuple[Key, ...] = ()
+    protect: tuple[VisibleText, ...] = ()
     """sourcedIds of people that a roster never removes."""
     merges: tuple[MergeSettings, ...] = ()
     """Pairs of accounts that belong to one person."""

@@ -12,6 +12,7 @@ import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Span, build_warning
 from reconciler.model.suggestion import find_intended_name
+from reconciler.model.text_form import make_caseless_column
 from reconciler.oneroster.csv_file.quarantine import (
     RowFault,
     build_quarantine,
@@ -89,10 +90,7 @@ def _has_repeats(keys: pl.Series) -> bool:
 
 def _check_similar_keys(table: Table, frame: pl.DataFrame) -> Iterator[Diagnostic]:
     keys = frame.select("sourced_id", "line").drop_nulls().unique("sourced_id", keep="first", maintain_order=True)
-    folded = keys["sourced_id"]
-    if folded.str.len_bytes().sum() != folded.str.len_chars().sum():
-        folded = folded.str.normalize("NFKC")
-    folded = folded.str.to_lowercase()
+    folded = make_caseless_column(keys["sourced_id"])
     if not _has_repeats(folded):
         return
     similar = keys.filter(folded.is_duplicated())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_info, build_warning
+from reconciler.model.text_form import HIDDEN, describe_character, find_hidden_character, make_visible_column
 from reconciler.oneroster.csv_file.header import read_header
 from reconciler.oneroster.csv_file.lines import MOST_FIELD_LENGTH, TextRows, read_rows
 from reconciler.oneroster.csv_file.text import check_text
@@ -13,6 +14,8 @@ from reconciler.oneroster.standard.tables import KIND_OF, UNWANTED_COLUMNS, Stan
 
 #: Characters to strip around a value.
 SPACES = " \t\r\n\u00a0\u200b\u200c\u200d\u2060\ufeff"
+#: Fields that are kept as written: names of people and things, and sourcedIds, which are opaque.
+FIELDS_AS_WRITTEN = frozenset({"given_name", "family_name", "middle_name", "name", "title", "orgs", "terms"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,9 @@ def read_sheet(table: Table, data: bytes, standard: Standard, *, delta: bool = F
     if body.multiline or b" " in data or b"\t" in data or not data.isascii():
         frame, space_warnings = _strip_spaces(table, frame)
         diagnostics.extend(space_warnings)
+    if not data.isascii():
+        frame, hidden_warnings = _make_values_visible(table, frame)
+        diagnostics.extend(hidden_warnings)
     diagnostics.extend(_check_values(table, frame, data))
     places = {field: position + 1 for field, position in positions.items()}
     may_have_breaks = body.multiline or b"\t" in data
@@ -101,6 +107,34 @@ def _strip_spaces(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, list
             "surrounding-spaces",
             f"{spaced.height:,} rows have spaces around a value, which are dropped (first line {spaced['line'][0]:,})",
             Span(table.file, spaced["line"][0]),
+        )
+    ]
+
+
+def _make_values_visible(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Diagnostic]]:
+    """Return the rows with other values in their visible form, and a warning of characters that nobody sees."""
+    fields = [
+        str(column.field)
+        for column in table.columns_in_use
+        if column.value is not ValueType.REFERENCE and column.field not in FIELDS_AS_WRITTEN
+    ]
+    visible = frame.with_columns(make_visible_column(frame[field]).replace("", None) for field in fields)
+    changed = [field for field in fields if not frame[field].equals(visible[field], null_equal=True)]
+    if not changed:
+        return frame, []
+    rows = frame.filter(pl.any_horizontal(pl.col(changed).str.contains(HIDDEN)))
+    if not rows.height:
+        return visible, []
+    line = rows["line"][0]
+    values = [str(value) for value in rows.select(changed).row(0) if value is not None]
+    first = next(value[place] for value in values if (place := find_hidden_character(value)) is not None)
+    return visible, [
+        build_warning(
+            "invisible-character",
+            f"{rows.height:,} rows have invisible characters or unusual spaces in values that are compared, which are "
+            f"read without them (first line {line:,}: {describe_character(first)})",
+            Span(table.file, line),
+            "Remove them at their source; they come with pasted text.",
         )
     ]
 

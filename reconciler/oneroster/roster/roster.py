@@ -1,12 +1,13 @@
 """Assembles a roster from its checked files, independent of their source: references and roles."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.kind import Kind
+from reconciler.model.text_form import is_ascii_column
 from reconciler.oneroster.csv_file.rows import FileRows
 from reconciler.oneroster.roster.deletions import drop_clear_deletions, find_clear_deletions
 from reconciler.oneroster.roster.people import (
@@ -24,6 +25,7 @@ from reconciler.oneroster.roster.references import (
     split_dangling,
 )
 from reconciler.oneroster.snapshot import ROLE_IDS_SCHEMA, UNREADABLE
+from reconciler.oneroster.spelling import find_spellings, replace_spellings
 
 CLASS_FIELDS = (
     "sourced_id",
@@ -51,6 +53,15 @@ ENROLLMENT_FIELDS = (
     UNREADABLE,
 )
 ORG_FIELDS = ("sourced_id", "status", "name", "type", "identifier", "parent", "line")
+#: File, field and file of the record that the field refers to.
+REFERENCES = (
+    ("orgs", "parent", "orgs"),
+    ("roles", "user", "users"),
+    ("roles", "org", "orgs"),
+    ("classes", "school", "orgs"),
+    ("enrollments", "class", "classes"),
+    ("enrollments", "user", "users"),
+)
 #: The snapshot's columns by file stem, without roles.
 FIELDS_OF = {"orgs": ORG_FIELDS, "users": USER_FIELDS, "classes": CLASS_FIELDS, "enrollments": ENROLLMENT_FIELDS}
 
@@ -79,6 +90,7 @@ def assemble_roster(
     """Assemble a roster from files by stem (`roles` in 1.2 only) and the keys of courses and academicSessions.
 
     In 1.1, `entries` has everybody's roles if they are not only those in users.csv."""
+    files = _spell_references(files)
     orgs, classes, enrollments = files["orgs"], files["classes"], files["enrollments"]
     org_keys = collect_known_keys(orgs.frame, orgs.quarantine)
     diagnostics = [*check_parents(orgs.frame, org_keys)]
@@ -122,6 +134,20 @@ def _list_file_quarantines(files: Mapping[str, FileRows]) -> list[pl.DataFrame]:
     if "roles" in files:
         quarantines.append(fill_person_values(files["roles"].quarantine, files["users"].frame))
     return quarantines
+
+
+def _spell_references(files: Mapping[str, FileRows]) -> dict[str, FileRows]:
+    """Return the files with each reference written as the record that it looks like."""
+    spelled = dict(files)
+    for stem, name, target in REFERENCES:
+        if stem not in spelled:
+            continue
+        rows, known = spelled[stem], spelled[target]
+        if is_ascii_column(rows.frame[name]) and is_ascii_column(known.frame["sourced_id"]):
+            continue
+        spellings = find_spellings(rows.frame[name], collect_known_keys(known.frame, known.quarantine))
+        spelled[stem] = replace(rows, frame=replace_spellings(rows.frame, name, spellings))
+    return spelled
 
 
 def collect_role_ids(files: Mapping[str, FileRows]) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from reconciler.model.ids import CustomerId
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import CATALOG, PlanPrecondition
 from reconciler.model.settings import compute_settings_digest
+from reconciler.model.text_form import make_caseless_column, make_caseless_form
 from reconciler.model.weakening import Weakening
 from reconciler.operations.plan.renames import resolve_document_renames
 from reconciler.operations.plan.store_index import StoreIndex
@@ -200,11 +201,11 @@ def find_taken_usernames(
     if wanted.kind is not Kind.CUSTOMER or record is None:
         return ()
     known: Collection[str] = list_admin_usernames(record.document) if not record.tombstoned else ()
-    new = {name.lower(): name for name in list_admin_usernames(wanted.document) if name not in known}
+    new = {make_caseless_form(name): name for name in list_admin_usernames(wanted.document) if name not in known}
     if not new:
         return ()
     live = read_users(reader.connection, record.id).filter(~pl.col("tombstoned") & (pl.col("managed_by") != "config"))
-    taken = live["username"].str.to_lowercase().drop_nulls()
+    taken = make_caseless_column(live["username"]).drop_nulls()
     return tuple(
         build_error(
             "username-taken",

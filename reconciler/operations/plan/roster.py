@@ -50,7 +50,13 @@ from reconciler.planning.holds import (
     find_new_people,
     list_root_orgs,
 )
-from reconciler.planning.roster import DesiredRoster, make_empty_sessions, merge_sessions, open_enrollments
+from reconciler.planning.roster import (
+    DesiredRoster,
+    make_empty_sessions,
+    merge_sessions,
+    open_enrollments,
+    spell_as_stored,
+)
 from reconciler.store import read as store_read
 from reconciler.store.sync import find_roster_hold
 
@@ -126,6 +132,8 @@ def compare_roster(
     rostering = roster_settings.rostering
     known = _exclude_merged(known)
     last = _read_last_roster(reader, known.customer_number)
+    spelled = spell_as_stored(snapshot, known.live)
+    snapshot = spelled.snapshot
     erased = _exclude_erased(reader, known, snapshot)
     rules, lowered_limits = _build_rules(reader, known, roster_settings, last)
     known_orgs = known.live.orgs["sourced_id"]
@@ -167,6 +175,7 @@ def compare_roster(
         saved_frames,
         _build_facts(snapshot, saved_frames, match_with, last_full_at),
         (
+            *spelled.diagnostics,
             *wanted.diagnostics,
             *gates.diagnostics,
             *lowered_warnings,

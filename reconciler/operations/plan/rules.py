@@ -12,6 +12,7 @@ from reconciler.config.models import SeasonSettings as ConfiguredSeason
 from reconciler.config.models import SelectionSettings as ConfiguredSelection
 from reconciler.model.diagnostic import Diagnostic, Span, build_warning
 from reconciler.model.ids import Moment
+from reconciler.model.text_form import make_caseless_form
 from reconciler.planning.decision import RosterRules
 from reconciler.planning.holds import (
     ActiveSeason,
@@ -163,7 +164,7 @@ def build_roster_rules(
         match_with=rostering.match_with,
         missing=rostering.missing,
         protect=frozenset(rostering.protect),
-        reserved_usernames=frozenset(username.lower() for username in administrators),
+        reserved_usernames=frozenset(make_caseless_form(username) for username in administrators),
         limit_rules=limit_rules,
         last_match_with=last_match_with,
         selection=build_selection(rostering.select, places),

@@ -8,6 +8,7 @@ import polars as pl
 from reconciler.model.change import Action
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.kind import ROSTER_KINDS, Kind
+from reconciler.model.text_form import make_comparison_column
 from reconciler.planning.decision.inputs import RosterInputs, RosterRules
 from reconciler.planning.frames.live import LiveRoster, add_roles
 from reconciler.planning.holds.delta_absence import LEAVES_BY_ABSENCE
@@ -248,7 +249,7 @@ def _find_renamed_accounts(
     if column is None:
         return rekeyed["id"]
     strangers = list_quarantined_strangers(desired, users)
-    values = strangers["username" if column == "roster_username" else column].drop_nulls()
+    values = make_comparison_column(strangers["username" if column == "roster_username" else column]).drop_nulls()
     meant = users.filter(get_account_value(column).is_in(values.implode()).fill_null(False))["id"]
     return pl.concat([rekeyed["id"], meant])
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.model.ids import CustomerId
+from reconciler.model.text_form import make_caseless_form
 
 CustomerDocuments = Mapping[CustomerId, Mapping[str, Any]]
 
@@ -66,7 +67,7 @@ def _list_consumer_keys(document: Mapping[str, Any]) -> Iterator[object]:
 
 def _list_administrators(document: Mapping[str, Any]) -> Iterator[object]:
     for each in (document.get("administrators") or {}).values():
-        yield str(each.get("email") or "").casefold() or None
+        yield make_caseless_form(str(each.get("email") or "")) or None
 
 
 def _list_partner_ids(document: Mapping[str, Any]) -> Iterator[object]:
@@ -74,7 +75,7 @@ def _list_partner_ids(document: Mapping[str, Any]) -> Iterator[object]:
 
 
 def _list_names(document: Mapping[str, Any]) -> Iterator[object]:
-    yield " ".join(str(document.get("name") or "").casefold().split()) or None
+    yield make_caseless_form(str(document.get("name") or "")) or None
 
 
 #: what two customers may have in common -> the values of a document, None for none; the strongest first

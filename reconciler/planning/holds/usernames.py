@@ -10,6 +10,7 @@ import polars as pl
 
 from reconciler.model.change import Action
 from reconciler.model.kind import Kind
+from reconciler.model.text_form import make_caseless_column
 from reconciler.planning.holds.dependents import hold_dependent_enrollments, keep_last_of_role
 from reconciler.planning.holds.state import HoldState
 from reconciler.planning.roster.quarantine import build_quarantine_rows
@@ -51,15 +52,17 @@ def _find_clashes(users: pl.DataFrame, live: pl.DataFrame, reserved: frozenset[s
     """Return unheld rows that take a username which `holder` still has after this plan."""
     renamed = pl.col("username").ne_missing(pl.col("before_username"))
     arriving = pl.col("action").is_in([Action.CREATE.value, Action.RESTORE.value])
+    # In a store of an earlier version, two accounts may have usernames that look the same.
+    is_odd = pl.col("username").str.len_bytes() != pl.col("username").str.len_chars()
     takers = users.filter(
-        _is_taking() & ~pl.col("held") & pl.col("username").is_not_null() & (renamed | arriving)
-    ).with_columns(pl.col("username").str.to_lowercase().alias("folded"))
+        _is_taking() & ~pl.col("held") & pl.col("username").is_not_null() & (renamed | arriving | is_odd)
+    )
+    takers = takers.with_columns(make_caseless_column(takers["username"]).alias("folded"))
     if not takers.height or not (live.height or reserved):
         return takers.clear().with_columns(pl.lit(None, dtype=pl.Int64).alias("holder"))
     giving_up = users.filter(~pl.col("held") & (~_is_taking() | renamed))["live_id"].drop_nulls()
-    holders = live.filter(~pl.col("tombstoned") & pl.col("username").is_not_null()).select(
-        pl.col("id").alias("holder"), pl.col("username").str.to_lowercase().alias("folded")
-    )
+    named = live.filter(~pl.col("tombstoned") & pl.col("username").is_not_null())
+    holders = named.select(pl.col("id").alias("holder"), make_caseless_column(named["username"]).alias("folded"))
     staying = holders.filter(~pl.col("holder").is_in(giving_up.implode()))
     promised = pl.DataFrame(
         {"holder": [NO_HOLDER_YET] * len(reserved), "folded": sorted(reserved)},

@@ -12,6 +12,7 @@ import polars as pl
 from reconciler.model.diagnostic import Diagnostic, Refusal, Span, build_error, build_warning
 from reconciler.model.kind import ROSTER_KINDS, Kind
 from reconciler.model.roster import ROLE_SEPARATOR, AccountStatus, list_field_names
+from reconciler.model.text_form import make_caseless_column
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, UNREADABLE, Snapshot, is_marked_deleted
 from reconciler.planning.frames.fingerprint import compute_fingerprint
 from reconciler.planning.roster import placement
@@ -302,8 +303,9 @@ def _build_people(users: pl.DataFrame, roles: pl.DataFrame, suffix: str | None) 
 
 
 def _split_clashing_usernames(people: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return people whose username no other row of the file has, and those who share one; letter case is ignored."""
-    folded = people.select("sourced_id", "status_of_row", pl.col("username").str.to_lowercase().alias("folded"))
+    """Return people whose username no other row of the file has, and those who share one, without
+    differences of letter case and of what nobody sees."""
+    folded = people.select("sourced_id", "status_of_row", make_caseless_column(people["username"]).alias("folded"))
     repeated = folded.filter(
         pl.col("folded").is_not_null() & pl.col("folded").is_duplicated() & ~is_marked_deleted("status_of_row")
     )
@@ -333,7 +335,7 @@ def _add_clashing_to_quarantine(quarantine: pl.DataFrame, clashing: pl.DataFrame
 
 def _seems_one_person() -> pl.Expr:
     """Select rows of one username that also have one identifier, or one given and family name."""
-    username = pl.col("username").str.to_lowercase()
+    username = pl.col("username").map_batches(make_caseless_column, return_dtype=pl.String, is_elementwise=True)
     named = pl.col("given_name").is_not_null() & pl.col("family_name").is_not_null()
     same_name = (pl.struct("given_name", "family_name").n_unique().over(username) == 1) & named
     return same_name | ((pl.col("identifier").n_unique().over(username) == 1) & pl.col("identifier").is_not_null())

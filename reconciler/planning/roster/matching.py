@@ -1,8 +1,9 @@
 """Matches the rows of users.csv with accounts.
 
-A bound sourcedId always wins. `match_with` is tried only for rows whose sourcedId no account has: by an exact,
-non-empty value that is unique on both sides, against accounts whose own sourcedId this file does not have. An email or
-a username can be reassigned to another person, so only an identifier restores a deleted account.
+A bound sourcedId always wins. `match_with` is tried only for rows whose sourcedId no account has: by a non-empty
+value that is unique on both sides, against accounts whose own sourcedId this file does not have. Values are equal if
+they look the same (see `model.text_form`); letter case counts. An email or a username can be reassigned to another
+person, so only an identifier restores a deleted account.
 """
 
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from reconciler.model.diagnostic import Diagnostic, Span, build_error, build_inf
 from reconciler.model.kind import Kind
 from reconciler.model.role import ADMINISTRATOR_ROLES
 from reconciler.model.roster import AccountManager
+from reconciler.model.text_form import make_caseless_column, make_comparison_column
 from reconciler.planning.frames.fingerprint import compute_fingerprint
 from reconciler.planning.roster.desired import DesiredRoster
 from reconciler.planning.roster.persons import join_aliases
@@ -98,6 +100,7 @@ def _find_proven_pairs(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return proven pairs (`sourced_id`, `pair_id`, `pair_key`, `pair_tombstoned`) and ambiguous strangers."""
     known = live.with_columns(get_account_value(column).alias("value")).filter(pl.col("value").is_not_null())
+    desired = desired.with_columns(make_comparison_column(desired[column]).alias("value"))
     active = known.filter(~pl.col("tombstoned"))
     # A deleted account counts only if no active one has the value.
     deleted = known.filter(pl.col("tombstoned") & ~pl.col("value").is_in(active["value"].implode()))
@@ -108,8 +111,12 @@ def _find_proven_pairs(
         .then(_is_adoptable(column))
         .otherwise(~pl.col("sourced_id").is_in(ids_in_file.implode()))
     )
-    once_desired = desired.filter(pl.col(column).is_not_null() & ~pl.col(column).is_duplicated())
-    wanted = strangers.filter(pl.col(column).is_not_null()).select("sourced_id", "line", pl.col(column).alias("value"))
+    once_desired = desired.filter(pl.col("value").is_not_null() & ~pl.col("value").is_duplicated())
+    wanted = (
+        desired.filter(pl.col("value").is_not_null())
+        .join(strangers.select("sourced_id"), on="sourced_id", how="semi", maintain_order="left")
+        .select("sourced_id", "line", "value")
+    )
     pairs = wanted.join(once_desired.select("sourced_id"), on="sourced_id", how="semi").join(
         absent.select(
             "value",
@@ -125,8 +132,10 @@ def _find_proven_pairs(
 
 
 def get_account_value(column: str) -> pl.Expr:
-    """Return the value by which an account is matched; one that no roster made only has the username with suffix."""
-    return pl.coalesce(column, "username") if column == "roster_username" else pl.col(column)
+    """Return the value by which an account is matched, in its comparison form; one that no roster made only has the
+    username with suffix."""
+    value = pl.coalesce(column, "username") if column == "roster_username" else pl.col(column)
+    return value.map_batches(make_comparison_column, return_dtype=pl.String, is_elementwise=True)
 
 
 def _is_adoptable(column: str) -> pl.Expr:
@@ -168,15 +177,16 @@ def exclude_conflicts(desired: DesiredRoster, live: pl.DataFrame, match_with: st
     if match_with == "username":
         desired = _mark_username_conflicts(desired, live)
     users = desired.frames[Kind.USER]
-    emails = users["email"].drop_nulls()
+    emails = make_comparison_column(users["email"])
     known = live["sourced_id"].drop_nulls()
     rows = (
         users.clear()
-        if emails.hash().n_unique() == emails.len()
-        else users.filter(pl.col("email").is_not_null() & pl.col("email").is_duplicated())
+        if emails.drop_nulls().hash().n_unique() == emails.drop_nulls().len()
+        else users.filter(emails.is_not_null() & emails.is_duplicated())
     )
-    several = _add_lines(rows, "email", known)
-    conflict = pl.col("bound").any().over("email") & ~pl.col("bound").all().over("email")
+    value = make_comparison_column(rows["email"])
+    several = _add_lines(rows, value, known)
+    conflict = pl.col("bound").any().over(value) & ~pl.col("bound").all().over(value)
     conflicting = several.filter(conflict) if match_with == "email" else several.clear()
     shared = several.join(conflicting, on="sourced_id", how="anti", maintain_order="left")
     claimed = conflicting.clear()
@@ -197,14 +207,14 @@ def exclude_conflicts(desired: DesiredRoster, live: pl.DataFrame, match_with: st
     )
 
 
-def _add_lines(rows: pl.DataFrame, value: str, bound_ids: pl.Series) -> pl.DataFrame:
+def _add_lines(rows: pl.DataFrame, values: pl.Series, bound_ids: pl.Series) -> pl.DataFrame:
     """Return the columns of quarantined rows with `bound` (an account has the sourcedId) and `lines` (of all rows with
-    the same value, as text)."""
+    the same one of `values`, as text)."""
     more = pl.when(pl.col("every").list.len() > MAX_LINES).then(pl.lit(", ...")).otherwise(pl.lit(""))
     return (
         rows.with_columns(
             pl.col("sourced_id").is_in(bound_ids.implode()).alias("bound"),
-            pl.col("line").sort().implode().over(value).alias("every"),
+            pl.col("line").sort().implode().over(values).alias("every"),
         )
         .with_columns(
             (pl.col("every").list.head(MAX_LINES).cast(pl.List(pl.String)).list.join(", ") + more).alias("lines")
@@ -221,12 +231,14 @@ def _find_claimed_emails(
     owners = (
         live.filter(~pl.col("tombstoned") & pl.col("email").is_not_null())
         .join(named.select("key", pl.col("line").alias("other")), left_on="sourced_id", right_on="key", how="inner")
-        .unique("email", keep="first", maintain_order=True)
-        .select("email", "other")
+        .with_columns(_normalize_email())
+        .unique("value", keep="first", maintain_order=True)
+        .select("value", "other")
     )
     return (
         users.filter(~pl.col("sourced_id").is_in(bound_ids.implode()))
-        .join(owners, on="email", how="inner", maintain_order="left")
+        .with_columns(_normalize_email())
+        .join(owners, on="value", how="inner", maintain_order="left")
         .with_columns(
             pl.lit(False).alias("bound"),
             pl.concat_list(pl.min_horizontal("line", "other"), pl.max_horizontal("line", "other"))
@@ -235,6 +247,12 @@ def _find_claimed_emails(
             .alias("lines"),
         )
         .select("sourced_id", "line", "identifier", "email", "roster_username", "bound", "lines")
+    )
+
+
+def _normalize_email() -> pl.Expr:
+    return (
+        pl.col("email").map_batches(make_comparison_column, return_dtype=pl.String, is_elementwise=True).alias("value")
     )
 
 
@@ -254,12 +272,12 @@ def _mark_username_conflicts(desired: DesiredRoster, live: pl.DataFrame) -> Desi
     if not rows.height:
         return desired
     folded = rows.with_columns(
-        pl.col("username").str.to_lowercase().alias("folded"),
+        make_caseless_column(rows["username"]).alias("folded"),
         pl.col("key").alias("sourced_id"),
         pl.col("username").alias("roster_username"),
     )
     known = live["sourced_id"].drop_nulls()
-    lines = _add_lines(folded, "folded", known).with_columns(folded["folded"])
+    lines = _add_lines(folded, folded["folded"], known).with_columns(folded["folded"])
     conflicting = lines.filter(pl.col("bound").any().over("folded") & ~pl.col("bound").all().over("folded"))
     others = desired.quarantine.filter(~shared | ~pl.col("key").is_in(conflicting["sourced_id"].implode()))
     return replace(desired, quarantine=pl.concat([others, _quarantine_conflicts(conflicting, "username")]))
@@ -319,5 +337,5 @@ def warn_few_match_values(people: pl.DataFrame, match_with: str) -> tuple[Diagno
 
 
 def _count_own_values(people: pl.DataFrame, column: str) -> int:
-    values = people[column].drop_nulls()
+    values = make_comparison_column(people[column]).drop_nulls()
     return int(values.is_unique().sum())

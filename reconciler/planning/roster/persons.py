@@ -14,6 +14,7 @@ import polars as pl
 from reconciler.model.diagnostic import Diagnostic, Span, build_info, build_warning
 from reconciler.model.kind import Kind
 from reconciler.model.roster import ALIAS_SEPARATOR
+from reconciler.model.text_form import make_caseless_column, make_comparison_column
 from reconciler.oneroster.snapshot import Snapshot, is_marked_deleted
 from reconciler.planning.roster.desired import find_belonging_orgs
 
@@ -96,8 +97,8 @@ def join_aliases(rows: pl.DataFrame, other_column: str) -> pl.DataFrame:
 
 
 def normalize_name(name: str) -> pl.Expr:
-    """Return a name for comparison, without differences of letter case and Unicode form (NFKC)."""
-    return pl.col(name).str.normalize("NFKC").str.strip_chars().str.to_lowercase()
+    """Return a name for comparison, without differences of letter case and of what a reader cannot see."""
+    return pl.col(name).map_batches(make_caseless_column, return_dtype=pl.String, is_elementwise=True)
 
 
 def _find_shared_identifiers(
@@ -105,7 +106,7 @@ def _find_shared_identifiers(
 ) -> pl.DataFrame | None:
     """Return the customer's people who share an identifier: `member`, `line`, `identifier`, `given`, `family`; None if
     there are none."""
-    users = snapshot.users
+    users = snapshot.users.with_columns(make_comparison_column(snapshot.users["identifier"]))
     identifiers = users["identifier"].drop_nulls()
     # Equal values have equal hashes, and numbers compare faster than text.
     if identifiers.hash().n_unique() == identifiers.len():

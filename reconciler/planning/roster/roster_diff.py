@@ -7,9 +7,16 @@ import polars as pl
 from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
-from reconciler.model.roster import AccountStatus, list_field_names
+from reconciler.model.roster import ROSTER_FIELDS, AccountStatus, list_field_names
+from reconciler.model.text_form import is_ascii_column
 from reconciler.oneroster.snapshot import UNREADABLE
-from reconciler.planning.frames.change_frame import CSV_FILES, build_label, fit_to_schema, sort_for_report
+from reconciler.planning.frames.change_frame import (
+    BEFORE_PREFIX,
+    CSV_FILES,
+    build_label,
+    fit_to_schema,
+    sort_for_report,
+)
 from reconciler.planning.frames.fingerprint import compute_fingerprint
 
 
@@ -40,7 +47,7 @@ def diff_rows(kind: Kind, matched: pl.DataFrame, live: pl.DataFrame) -> RowDiff:
     known = _keep_unreadable_values(kind, known)
     plain = pl.col("match") == Action.UPDATE.value
     same_fingerprint = (pl.col("seen") == pl.col("fingerprint")).fill_null(False)
-    candidates = known.filter(~(plain & same_fingerprint))
+    candidates = _keep_canonical_values(kind, known.filter(~(plain & same_fingerprint)))
     same_fields = pl.all_horizontal([pl.col(name).eq_missing(pl.col(f"before_{name}")) for name in names])
     equal = candidates.filter(plain & same_fields)
     differing = candidates.filter(~(plain & same_fields))
@@ -55,7 +62,8 @@ def diff_rows(kind: Kind, matched: pl.DataFrame, live: pl.DataFrame) -> RowDiff:
             ),
         ]
     )
-    refresh = equal.select(pl.col("id").alias("live_id"), "fingerprint")
+    refresh = equal.filter(pl.col("seen").ne_missing(pl.col("fingerprint")))
+    refresh = refresh.select(pl.col("id").alias("live_id"), "fingerprint")
     return RowDiff(sort_for_report(changes), refresh)
 
 
@@ -72,6 +80,28 @@ def _keep_unreadable_values(kind: Kind, known: pl.DataFrame) -> pl.DataFrame:
     return kept.with_columns(
         pl.when(is_kept).then(compute_fingerprint(kind)).otherwise("fingerprint").alias("fingerprint")
     )
+
+
+def _keep_canonical_values(kind: Kind, known: pl.DataFrame) -> pl.DataFrame:
+    """Replace texts by those of the store that differ in their Unicode form alone (NFC, NFD), which nobody sees.
+
+    `known` has the fields, also as before; a text with other characters that nobody sees is a change."""
+    kept: dict[str, pl.Series] = {}
+    for field in ROSTER_FIELDS[kind]:
+        if field.boolean or field.reference:
+            continue
+        value, before = known[field.name], known[f"{BEFORE_PREFIX}{field.name}"]
+        if is_ascii_column(value) and is_ascii_column(before):
+            continue
+        same = (value != before) & (value.str.normalize("NFC") == before.str.normalize("NFC"))
+        if same.any():
+            kept[field.name] = same.fill_null(False)
+    if not kept:
+        return known
+    any_kept = pl.any_horizontal(list(kept.values()))
+    return known.with_columns(
+        pl.when(same).then(f"{BEFORE_PREFIX}{name}").otherwise(name).alias(name) for name, same in kept.items()
+    ).with_columns(pl.when(any_kept).then(compute_fingerprint(kind)).otherwise("fingerprint").alias("fingerprint"))
 
 
 def _choose_action(kind: Kind) -> pl.Expr:

@@ -12,6 +12,7 @@ import polars as pl
 from reconciler.model.change import Action
 from reconciler.model.kind import Kind
 from reconciler.model.roster import ALIAS_SEPARATOR
+from reconciler.model.text_form import make_caseless_column
 from reconciler.planning.frames.live import LiveRoster
 from reconciler.planning.undo.rows import SpareReason, add_actions, add_live_state, is_ending, shape_changes
 
@@ -45,7 +46,8 @@ def _find_clashes(rows: pl.DataFrame, users: pl.DataFrame, what: str) -> pl.Seri
 def _list_claims_of_rows(rows: pl.DataFrame, what: str) -> pl.DataFrame:
     """List values after the undo: a deleted account keeps only its sourcedId, an unbound one only its username."""
     if what == "username":
-        mine = rows.filter(~is_ending()).select("id", pl.col("username").str.to_lowercase().alias("claim"))
+        staying = rows.filter(~is_ending())
+        mine = staying.select("id", make_caseless_column(staying["username"]).alias("claim"))
     else:
         mine = rows.filter(is_ending() | pl.col("bound")).select("id", pl.col("key").alias("claim"))
     return mine.drop_nulls("claim")
@@ -55,7 +57,7 @@ def _list_claims_of_others(rows: pl.DataFrame, users: pl.DataFrame, what: str) -
     others = users.join(rows.select("id"), on="id", how="anti")
     if what == "username":
         alive = others.filter(~pl.col("tombstoned"))
-        return alive.select("id", pl.col("username").str.to_lowercase().alias("claim")).drop_nulls("claim")
+        return alive.select("id", make_caseless_column(alive["username"]).alias("claim")).drop_nulls("claim")
     main = others.select("id", pl.col("sourced_id").alias("claim")).drop_nulls("claim")
     return pl.concat([main, _list_aliases(others)])
 

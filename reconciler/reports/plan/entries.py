@@ -16,6 +16,7 @@ from reconciler.reports.plan.wording import (
     describe_manager,
     describe_match,
     format_kind_count,
+    reveal_field,
 )
 
 ACTION_VERBS = {
@@ -92,7 +93,9 @@ def build_change_entry(customer: str, change: changes.Change) -> ChangeEntry:
         held=change.held,
         cause=change.cause,
         # The column of keys shows the ID of a renamed document.
-        fields=tuple(field for field in change.fields if not changes.get_former_key(change) or field.path != "id"),
+        fields=tuple(
+            reveal_field(field) for field in change.fields if not changes.get_former_key(change) or field.path != "id"
+        ),
     )
 
 

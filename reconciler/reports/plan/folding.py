@@ -18,6 +18,7 @@ from reconciler.model.plan import CATALOG, CustomerPlan
 from reconciler.model.reason import Reason
 from reconciler.reports.plan.json import dump_canonical_json
 from reconciler.reports.plan.people import is_personal_field, mask_webhook_urls
+from reconciler.reports.plan.wording import reveal_field
 
 #: least customers with the same change
 FEWEST = 3
@@ -156,13 +157,13 @@ def _build_fold(parts: Sequence[_FoldCandidate], outliers: Sequence[_FoldCandida
         kind=first.change.kind,
         reason=first.change.reason,
         cause=first.cause,
-        field=first.field and mask_webhook_urls(first.field),
+        field=first.field and reveal_field(mask_webhook_urls(first.field)),
         customers=_list_customers(parts),
         things=len(parts),
         origin=commonest if places[commonest] > 1 else None,
         other_places=len(parts) - places[commonest] if places[commonest] > 1 else 0,
         exceptions=tuple(
-            FoldOutlier(part.customer, part.change.key, mask_webhook_urls(part.field), part.change.origin)
+            FoldOutlier(part.customer, part.change.key, reveal_field(mask_webhook_urls(part.field)), part.change.origin)
             for part in outliers
             if part.field is not None
         ),

@@ -10,6 +10,7 @@ from reconciler.model.weakening import Protection, Weakening
 from reconciler.reports.plan.folding import FEWEST
 from reconciler.reports.plan.json import dump_canonical_json
 from reconciler.reports.plan.people import CustomerView, Mask, PeopleVisibility
+from reconciler.reports.plan.wording import reveal_values
 
 #: the protections whose values name people, so that they are masked for each customer
 NAMES_PEOPLE = frozenset({Protection.PROTECT, Protection.ADMINISTRATORS, Protection.MERGES})
@@ -59,9 +60,11 @@ def _build_rows(weakenings: list[tuple[CustomerId, Weakening]]) -> list[Weakenin
     commonest = max(places, key=lambda place: places[place])
     first = weakenings[0][1]
     origin = commonest if places[commonest] > 1 else None
-    return [WeakeningRow(first.protection, customers, "", first.path, first.before, first.after, origin)]
+    before, after = reveal_values(first.before, first.after)
+    return [WeakeningRow(first.protection, customers, "", first.path, before, after, origin)]
 
 
 def _build_row(customers: tuple[CustomerId, ...], each: Weakening) -> WeakeningRow:
     key = each.key if each.kind not in (None, Kind.CUSTOMER) else ""
-    return WeakeningRow(each.protection, customers, key, each.path, each.before, each.after, each.origin)
+    before, after = reveal_values(each.before, each.after)
+    return WeakeningRow(each.protection, customers, key, each.path, before, after, each.origin)

@@ -1,6 +1,7 @@
 """Express numbers, times, reasons and values in plain words."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
@@ -12,6 +13,7 @@ from reconciler.model.ids import Moment
 from reconciler.model.kind import DECLARED_KINDS, Kind
 from reconciler.model.plan import Freshness, SourceSummary
 from reconciler.model.reason import Reason
+from reconciler.model.text_form import look_the_same, reveal_difference
 from reconciler.reports.plan.terminal import clean_text, truncate_to_width
 
 #: The sentence of a plan whose store does not exist yet.
@@ -63,6 +65,8 @@ _MAKERS = {
 
 #: most cells of a value; the JSON has all
 _LONGEST_VALUE = 60
+#: characters before the first difference that are shown of two long values
+_KEPT_OF_SAME = 10
 
 
 def format_count(number: int, one: str, many: str) -> str:
@@ -225,7 +229,38 @@ def format_field_change(field: FieldChange) -> str:
 
 
 def format_from_to(before: object, after: object) -> str:
+    before, after = reveal_values(before, after)
     return f"{format_value(before)} → {format_value(after)}"
+
+
+def reveal_field(field: FieldChange) -> FieldChange:
+    """Return a changed field whose values a reader can tell apart."""
+    before, after = reveal_values(field.before, field.after)
+    return field if before is field.before and after is field.after else replace(field, before=before, after=after)
+
+
+def reveal_values(before: object, after: object) -> tuple[object, object]:
+    """Return two values that a reader can tell apart: with code points instead of what nobody sees, and from where they
+    differ if they are long. Other values stay as they are."""
+    one, other = _join_items(before), _join_items(after)
+    if one is None or other is None or one == other:
+        return before, after
+    if look_the_same(one, other):
+        one, other = reveal_difference(one, other)
+    elif format_value(one) != format_value(other):
+        return before, after
+    if format_value(one) == format_value(other):
+        differing = (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+        start = max(0, next(differing, min(len(one), len(other))) - _KEPT_OF_SAME)
+        one, other = f"…{one[start:]}", f"…{other[start:]}"
+    return one, other
+
+
+def _join_items(value: object) -> str | None:
+    """Return a text, or a list of texts in one; None for other values."""
+    if isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
+        return ", ".join(value)
+    return value if isinstance(value, str) else None
 
 
 def format_value(value: object, most: int = _LONGEST_VALUE) -> str:

@@ -11,6 +11,7 @@ import polars as pl
 
 from reconciler.model.ids import CustomerNumber, SourcedId
 from reconciler.model.kind import Kind
+from reconciler.model.text_form import make_caseless_form
 from reconciler.store.database.connection import Connection
 from reconciler.store.json_text import dump_sorted_json
 from reconciler.store.read.roster_frames import ROSTER_ISSUER
@@ -153,14 +154,15 @@ def count_document_mentions(
 
 def remove_person_from_document(document: Mapping[str, Any], person: PersonIdentifiers) -> dict[str, Any]:
     """Return a customer's document without the person in `administrators`, `rostering.protect` and `.merges`."""
-    values = {value.lower() for value in person.values}
+    values = {make_caseless_form(value) for value in person.values}
     cleared = dict(document)
     people = document.get("administrators")
     if isinstance(people, Mapping):
         cleared["administrators"] = {
             name: each
             for name, each in people.items()
-            if str(name).lower() not in values and str(each.get("email", "")).lower() not in values
+            if make_caseless_form(str(name)) not in values
+            and make_caseless_form(str(each.get("email", ""))) not in values
         }
     rostering = document.get("rostering")
     if isinstance(rostering, Mapping) and rostering.get("protect"):

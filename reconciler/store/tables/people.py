@@ -51,7 +51,8 @@ accounts = Table(
     Column("middle_name", Text),
     Column("email", Text),
     Column("username", Text),
-    # The username in lowercase, unique among a customer's active accounts.
+    # The username without differences of case and of what nobody sees (`model.text_form.make_caseless_form`), unique
+    # among a customer's active accounts.
     Column("username_key", Text),
     Column("roster_username", Text),
     Column("identifier", Text),

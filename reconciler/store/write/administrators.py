@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from reconciler.model.change import Action
 from reconciler.model.role import ROLE_NAMES, Role
 from reconciler.model.roster import AccountManager, AccountStatus
+from reconciler.model.text_form import make_caseless_form
 from reconciler.store.read.administrators import read_administrators
 from reconciler.store.write.invitations import create_invitation
 from reconciler.store.write.people import ensure_issuer
@@ -64,7 +65,7 @@ def _build_account_values(context: WriteContext, username: str, person: Mapping[
         **context.facts,
         **{name: person.get(name) for name in PERSON_FIELDS},
         "username": username,
-        "username_key": username.lower(),
+        "username_key": make_caseless_form(username),
         "role": parse_administrator_role(person).value,
     }
 

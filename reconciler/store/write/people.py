@@ -4,6 +4,7 @@ import polars as pl
 
 from reconciler.model.change import Action
 from reconciler.model.roster import AccountManager
+from reconciler.model.text_form import make_caseless_column
 from reconciler.store.write import merges as merging
 from reconciler.store.write import rows
 from reconciler.store.write.journal import record_identities
@@ -158,8 +159,9 @@ def write_people(
 
     orgs: sourced_id and id of the active orgs.
     """
-    people = rows.assign_row_ids(context, rows.ACCOUNTS, upserts).with_columns(
-        pl.col("username").str.to_lowercase().alias("username_key"),
+    people = rows.assign_row_ids(context, rows.ACCOUNTS, upserts)
+    people = people.with_columns(
+        make_caseless_column(people["username"]).alias("username_key"),
         # The roster takes over accounts from launches and those that the configuration no longer names; other accounts
         # keep their manager.
         pl.when(
@@ -230,7 +232,7 @@ def _is_dismissed(context: rows.WriteContext, people: pl.DataFrame) -> pl.Expr:
 def _release_usernames(context: rows.WriteContext, live: pl.DataFrame, deletions: pl.DataFrame) -> None:
     """Free all usernames that change before any is assigned, so that two people can swap theirs."""
     renamed = live.filter(
-        pl.col("username_key").ne_missing(pl.col("before_username").str.to_lowercase())
+        pl.col("username_key").ne_missing(make_caseless_column(live["before_username"]))
         | (pl.col("action") == Action.RESTORE.value)
     )
     ids = pl.concat([renamed["live_id"], deletions["live_id"]])
