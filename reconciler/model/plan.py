@@ -23,6 +23,8 @@ FORMAT_VERSION = "1.0"
 
 #: the catalog's place in a plan: lessons that belong to no customer. No customer's ID can contain an `@`
 CATALOG = CustomerId("@catalogue")
+#: in place of a customer, the whole store
+ALL_CUSTOMERS = CustomerId("@all")
 
 
 class Outcome(StrEnum):

@@ -9,7 +9,7 @@ from reconciler.model.ids import CustomerId, HoldId, Moment, PlanId, RunId
 from reconciler.model.kind import Kind
 from reconciler.reports.plan.json import Document, dump_json
 from reconciler.reports.plan.terminal import clean_text, measure_widest, pad_to_width
-from reconciler.reports.plan.wording import format_kind_count, format_moment
+from reconciler.reports.plan.wording import format_count, format_kind_count, format_moment
 
 WIDTH = 80
 INDENT = " " * 4
@@ -60,6 +60,24 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class LawfulRemoval:
+    """Before-images that a purge or an erasure removed or changed."""
+
+    certificate: int
+    #: purge or erase
+    kind: str
+    customer: CustomerId
+    at: Moment
+    #: numbers of before-images and of their runs
+    images: int
+    runs: int
+
+
+#: More removals than these are counted in text, and listed in JSON only.
+LISTED_REMOVALS = 5
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     #: how many runs are intact, from the first on
     runs: int
@@ -69,11 +87,43 @@ class Verification:
     mismatch: str | None = None
     #: the run of the mismatch
     run: RunId | None = None
+    #: number of intact before-images
+    images: int = 0
+    removals: tuple[LawfulRemoval, ...] = ()
+    #: number of runs of an earlier version whose before-images cannot be verified
+    unsealed_runs: int = 0
+    #: since when before-images of earlier versions are verified; None if there are none
+    sealed_at: Moment | None = None
 
     @property
     def sentence(self) -> str:
+        """Return the result in one sentence, or in several if before-images need their own."""
         if self.mismatch is not None:
             return f"Verification failed: {self.mismatch}."
+        return " ".join([self._describe_runs(), *self._describe_images()])
+
+    def _describe_images(self) -> Iterator[str]:
+        if self.images:
+            yield f"{format_count(self.images, 'before-image is', 'before-images are')} intact."
+        for each in self.removals if len(self.removals) <= LISTED_REMOVALS else ():
+            removed = format_count(each.images, "before-image was", "before-images were")
+            yield (
+                f"{removed} removed lawfully by the {each.kind} of {clean_text(each.customer)} on {each.at[:10]} "
+                f"(certificate {each.certificate})."
+            )
+        if len(self.removals) > LISTED_REMOVALS:
+            removed = format_count(sum(each.images for each in self.removals), "before-image", "before-images")
+            yield (
+                f"{removed} were removed lawfully by {len(self.removals):,} purges and erasures, the last on "
+                f"{self.removals[-1].at[:10]} (certificate {self.removals[-1].certificate})."
+            )
+        if self.sealed_at is not None:
+            yield f"Before-images of earlier versions are verified since {self.sealed_at[:10]}."
+        if self.unsealed_runs:
+            of = format_count(self.unsealed_runs, "run", "runs")
+            yield f"The before-images of {of} cannot be verified yet. To seal them: reconciler store upgrade"
+
+    def _describe_runs(self) -> str:
         if not self.runs:
             return "No runs yet; nothing to verify."
         intact = (
@@ -97,6 +147,20 @@ def render_history_json(runs: Iterable[Run], verification: Verification | None =
             "runs": verification.runs,
             "run": verification.run,
             "message": verification.sentence,
+            "before_images": verification.images,
+            "removed": [
+                {
+                    "certificate": each.certificate,
+                    "kind": each.kind,
+                    "customer": each.customer,
+                    "at": each.at,
+                    "before_images": each.images,
+                    "runs": each.runs,
+                }
+                for each in verification.removals
+            ],
+            "unsealed_runs": verification.unsealed_runs,
+            "sealed_at": verification.sealed_at,
         }
     return dump_json(document)
 

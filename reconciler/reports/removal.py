@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from reconciler.model.ids import CustomerId, Moment
 from reconciler.model.kind import Kind
+from reconciler.model.plan import ALL_CUSTOMERS
 from reconciler.reports.plan.people import CustomerView
 from reconciler.reports.plan.terminal import clean_text
 from reconciler.reports.plan.wording import NOUNS, format_count, format_kind_count, format_moment
@@ -28,6 +29,7 @@ TABLE_NOUNS: dict[str, tuple[str, str]] = {
     "assignments": ("assignment", "assignments"),
     "invitations": ("invitation", "invitations"),
     "journal": ("before-image", "before-images"),
+    "runs": ("run", "runs"),
     "documents": ("before-image of a document that names them", "before-images of documents that name them"),
     "roster_rows": ("row of the last roster", "rows of the last roster"),
     "sentences": ("sentence about held changes", "sentences about held changes"),
@@ -80,7 +82,7 @@ class RetentionReport:
 @dataclass(frozen=True, slots=True)
 class CertificateReport:
     id: int
-    #: purge, erase or lift
+    #: purge, erase, lift or seal
     kind: str
     customer: CustomerId
     #: reference of the request; for a purge, the time before which the data had been removed
@@ -177,7 +179,7 @@ def render_erasure_text(erasure: ErasureReport, view: CustomerView, request: str
 
 def render_certificate_text(certificate: CertificateReport) -> str:
     """Return a certificate: the data, time, actor, request and signature."""
-    words = {"purge": "purged", "erase": "erased", "lift": "lifted"}[certificate.kind]
+    words = {"purge": "purged", "erase": "erased", "lift": "lifted", "seal": "sealed"}[certificate.kind]
     why = ""
     if certificate.request:
         why = (
@@ -212,6 +214,8 @@ def format_amounts(counts: Mapping[str, int]) -> str:
 
 
 def _format_customer_name(customer: CustomerId) -> str:
+    if customer == ALL_CUSTOMERS:
+        return "all customers"
     return "catalog" if customer.startswith("@") else clean_text(customer)
 
 

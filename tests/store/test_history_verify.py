@@ -14,6 +14,8 @@ from tests.support.customers.project import KEY, Project
 pytestmark = pytest.mark.slow
 
 RUNS = 4
+#: Columns that are part of the hash if there is a digest of the journal.
+OWN = ("customer_id", "journal_digest")
 
 
 @pytest.fixture
@@ -83,6 +85,8 @@ def test_one_customers_runs_are_listed_and_every_run_verified(told: Project) -> 
         ("settings_digest", "'abc'"),
         ("customer_slug", "'shelbyville'"),
         ("undoes", "1"),
+        ("customer_id", "7"),
+        ("journal_digest", "'abc'"),
     ],
 )
 def test_an_altered_value_is_found_with_its_run(told: Project, column: str, value: str) -> None:
@@ -95,7 +99,7 @@ def test_an_altered_value_is_found_with_its_run(told: Project, column: str, valu
 
 def test_every_run_column_is_covered_by_the_chain() -> None:
     altered = {each.args[1][number][0] for each in marks() for number in range(len(each.args[1]))}
-    assert altered == {*HASHED_COLUMNS, "undoes"} - {"id"}
+    assert altered == {*HASHED_COLUMNS, "undoes", *OWN} - {"id"}
 
 
 def marks() -> list[Any]:
@@ -130,7 +134,7 @@ def test_two_runs_that_changed_places_are_found(told: Project) -> None:
 
 def test_a_run_that_was_added_is_found(told: Project) -> None:
     *_, third, _ = numbers(told)
-    columns = ", ".join(name for name in (*HASHED_COLUMNS, "previous_hash", "hash") if name != "id")
+    columns = ", ".join(name for name in (*HASHED_COLUMNS, *OWN, "previous_hash", "hash") if name != "id")
     alter(told, f"insert into runs (id, {columns}) select 9999, {columns} from runs where id = {third}")
     assert verified(told)["run"] == 9999
 
@@ -177,7 +181,7 @@ def test_runs_that_are_all_gone_are_missed(told: Project) -> None:
 
 def rewritten(project: Project, first: int, change: Mapping[str, object]) -> None:
     """The chain from `first` on as somebody would write it who knows how it is made and has no key."""
-    columns = ("id", "previous_hash", "hash", *HASHED_COLUMNS[1:])
+    columns = ("id", *OWN, "previous_hash", "hash", *HASHED_COLUMNS[1:])
     runs = [
         dict(zip(columns, row, strict=True))
         for row in project.ask(f"select {', '.join(columns)} from runs order by id")

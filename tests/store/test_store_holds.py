@@ -187,10 +187,10 @@ def test_runs_form_a_chain_of_hashes_over_all_customers(loaded: Store) -> None:
         assert [run.customer for run in reader.list_runs("shelbyville")] == ["shelbyville"]
     assert [run.previous_hash for run in runs] == [runs[1].hash, runs[2].hash, None]
     assert raw_sql.scalar(loaded, "SELECT head_hash FROM store") == runs[0].hash
-    columns = ", ".join(HASHED_COLUMNS)
-    for row in raw_sql.run(loaded, f"SELECT {columns}, previous_hash, hash FROM runs"):
+    columns = (*HASHED_COLUMNS, "customer_id", "journal_digest")
+    for row in raw_sql.run(loaded, f"SELECT {', '.join(columns)}, previous_hash, hash FROM runs"):
         *facts, previous, digest = row
-        assert hash_run(previous, dict(zip(HASHED_COLUMNS, facts, strict=True))) == digest
+        assert hash_run(previous, dict(zip(columns, facts, strict=True))) == digest
 
 
 def test_a_run_says_who_when_and_from_what(loaded: Store) -> None:

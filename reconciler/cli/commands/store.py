@@ -5,15 +5,20 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.certificates import build_certificate_report
 from reconciler.cli.confirmation import confirm
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import add_location_options
+from reconciler.clock import get_current_moment
 from reconciler.config.load import find_settings_folder
 from reconciler.config.repository import load_repository
+from reconciler.model.diagnostic import build_warning
 from reconciler.notices.signing import WEBHOOK_KEY_PURPOSE, derive_public_key
+from reconciler.operations.actor import find_actor
 from reconciler.operations.location import Location
 from reconciler.operations.workspace import open_workspace, resolve_environment
 from reconciler.reports.plan import format_count
+from reconciler.reports.removal import render_certificate_text
 from reconciler.store.errors import StoreProblem
 from reconciler.store.open import (
     KEY_FOLDER,
@@ -23,6 +28,7 @@ from reconciler.store.open import (
     load_store_key,
     upgrade_store,
 )
+from reconciler.store.removal import seal_earlier_images
 
 
 @click.group("store")
@@ -71,6 +77,7 @@ def upgrade(location: Location, backup_made: bool) -> ExitCode:
                 f"{migration.name}: {format_count(len(migration.restored_triggers), 'trigger', 'triggers')} restored;"
                 " the next plan compares every row"
             )
+    _seal_history(url, location)
     return ExitCode.DONE
 
 
@@ -119,6 +126,19 @@ def assign(location: Location) -> ExitCode:
     before = assign_environment(location.store or chosen.store, name)
     click.echo(f"environment: {name} (unchanged)" if before == name else f"environment: {before} -> {name}")
     return ExitCode.DONE
+
+
+def _seal_history(url: str, location: Location) -> None:
+    """Save digests of what earlier versions recorded, or say why that has to wait."""
+    try:
+        key = load_store_key(url, find_settings_folder(location.directory) / KEY_FOLDER)
+    except StoreProblem as problem:
+        why = f"the history of earlier versions is not sealed: {problem.diagnostic.message}"
+        click.echo(str(build_warning("history-not-sealed", why, hint="Upgrade again with the store's key.")), err=True)
+        return
+    certificate = seal_earlier_images(url, key, get_current_moment(), find_actor())
+    if certificate is not None:
+        click.echo(render_certificate_text(build_certificate_report(certificate)), nl=False)
 
 
 def _describe_webhook_key(url: str, key_folder: Path) -> str:

@@ -11,6 +11,7 @@ from reconciler.store.read.explanation import RowRecord as RowRecord
 from reconciler.store.read.explanation import list_account_communities as list_account_communities
 from reconciler.store.read.explanation import list_account_identities as list_account_identities
 from reconciler.store.read.explanation import read_row_record as read_row_record
+from reconciler.store.read.image_check import verify_images as verify_images
 from reconciler.store.read.limit_uses import count_newcomers as count_newcomers
 from reconciler.store.read.limit_uses import read_limit_uses as read_limit_uses
 from reconciler.store.read.members import count_locked_out_members as count_locked_out_members

@@ -33,17 +33,44 @@ HASHED_COLUMNS = (
 def hash_run(previous: str | None, run: Mapping[str, Any]) -> str:
     """Return the SHA-256 of the previous run's hash and the run's own columns, so that a later change is detected.
 
-    `undoes` is included only if it is set, so that older runs keep their hashes.
+    `undoes`, and the customer with the digest of the journal, are included only if they are set, so that older runs
+    keep their hashes.
     """
-    undoes = [run["undoes"]] if run.get("undoes") is not None else []
+    more = [run["undoes"]] if run.get("undoes") is not None else []
+    if run.get("journal_digest") is not None:
+        more.append({"customer": run["customer_id"], "journal": run["journal_digest"]})
     return hashlib.sha256(
-        dump_sorted_json([previous, *[run[name] for name in HASHED_COLUMNS], *undoes]).encode()
+        dump_sorted_json([previous, *[run[name] for name in HASHED_COLUMNS], *more]).encode()
     ).hexdigest()
 
 
-def sign_chain_head(key: StoreKey, head: str) -> str:
-    """Return the HMAC of the newest hash under the store key: database access suffices to rewrite runs, not to sign."""
-    return key.compute_hmac_hex("run-chain", head)
+def sign_chain_head(key: StoreKey, head: str, certificate: str = "") -> str:
+    """Return the HMAC of the newest hash under the store key: database access suffices to rewrite runs, not to sign.
+
+    certificate: the signature of the newest certificate, so that the last of them cannot be removed; empty without one.
+    """
+    return key.compute_hmac_hex("run-chain", f"{head}\0{certificate}" if certificate else head)
+
+
+def sign_history(connection: Connection, key: StoreKey, head: str) -> None:
+    """Sign the newest run, whose hash is `head`, and the newest certificate. Call with the store's row locked."""
+    connection.execute(
+        "UPDATE store SET head_hash = :hash, head_seal = :seal",
+        {"hash": head, "seal": sign_chain_head(key, head, _read_last_certificate(connection))},
+    )
+
+
+def is_history_signed(connection: Connection, key: StoreKey) -> bool:
+    """Return True if the store key signed the newest run, with the newest certificate if this version signed it."""
+    head, seal = connection.fetch_row("SELECT head_hash, head_seal FROM store") or (None, None)
+    if head is None or seal is None:
+        return False
+    signatures = (sign_chain_head(key, head, _read_last_certificate(connection)), sign_chain_head(key, head))
+    return any(hmac.compare_digest(seal, each) for each in signatures)
+
+
+def _read_last_certificate(connection: Connection) -> str:
+    return connection.fetch_scalar("SELECT seal FROM certificates ORDER BY id DESC LIMIT 1") or ""
 
 
 Run = Mapping[str, Any]
@@ -192,7 +219,7 @@ def _check_chain_end(connection: Connection, key: StoreKey, chain: _Chain, seal:
         )
     if seal is None:
         return ChainVerification(chain.runs)
-    if chain.head is None or not hmac.compare_digest(seal, sign_chain_head(key, chain.head)):
+    if not is_history_signed(connection, key):
         end = f"the last run ({chain.last['id']})" if chain.last else "an empty history"
         return chain.build_break(
             f"{end} does not match the signature: somebody without the store key rewrote the runs", chain.last

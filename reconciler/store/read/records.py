@@ -164,5 +164,7 @@ class RunRecord:
     settings_digest: str | None
     #: the run that this one undoes
     undoes: RunId | None
+    #: the digests of its before-images, combined; None for a run of an earlier version
+    journal_digest: str | None
     previous_hash: str | None
     hash: str

@@ -14,6 +14,7 @@ from reconciler.store.removal.erasure import find_erasure_certificate as find_er
 from reconciler.store.removal.erasure import is_configured_administrator as is_configured_administrator
 from reconciler.store.removal.erasure import lift_erasure as lift_erasure
 from reconciler.store.removal.erasure import list_class_titles as list_class_titles
+from reconciler.store.removal.image_digests import seal_earlier_images as seal_earlier_images
 from reconciler.store.removal.purge import NOTHING_TO_PURGE as NOTHING_TO_PURGE
 from reconciler.store.removal.purge import PurgePreview as PurgePreview
 from reconciler.store.removal.purge import build_purge_preview as build_purge_preview

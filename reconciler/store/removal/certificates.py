@@ -15,11 +15,13 @@ from reconciler.model.ids import CustomerId, Moment
 from reconciler.store.database.connection import Connection
 from reconciler.store.json_text import dump_sorted_json
 from reconciler.store.key import StoreKey
+from reconciler.store.read.chain import is_history_signed, sign_history
+from reconciler.store.read.image_digests import PENDING, iter_combined_digests
 
 #: The last certificate of the page after `:last`.
 PAGE_END_SQL = "SELECT max(id) FROM (SELECT id FROM certificates WHERE id > :last ORDER BY id LIMIT 5000) page"
 
-COLUMNS = ("id", "kind", "customer_slug", "request", "at", "actor", "counts", "seal")
+COLUMNS = ("id", "kind", "customer_slug", "request", "at", "actor", "counts", "seal", "images")
 
 
 class CertificateKind(StrEnum):
@@ -29,11 +31,13 @@ class CertificateKind(StrEnum):
     ERASE = "erase"
     #: a roster may add an erased person again
     LIFT = "lift"
+    #: digests of the before-images of an earlier version
+    SEAL = "seal"
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A signed record of a purge, an erasure or its lifting."""
+    """A signed record of a purge, an erasure, its lifting, or the digests of earlier before-images."""
 
     id: int
     kind: CertificateKind
@@ -45,20 +49,28 @@ class Certificate:
     #: number of rows by table
     counts: Mapping[str, int]
     signature: str = ""
+    #: the digests of the before-images that it removed, changed or sealed, combined; None if there are none
+    images: str | None = None
 
     def compute_signature(self, key: StoreKey, previous: str) -> str:
-        """Return the HMAC of the certificate. previous: the signature of the previous one, empty for the first."""
+        """Return the HMAC of the certificate. previous: the signature of the previous one, empty for the first.
+
+        `images` is included only if it is set, so that older certificates keep their signatures.
+        """
         facts = [self.id, self.kind.value, self.customer, self.request, self.at, self.actor, dict(self.counts)]
+        facts += [self.images] if self.images is not None else []
         return key.compute_hmac_hex("certificate", dump_sorted_json([previous, *facts]))
 
 
 def issue_certificate(connection: Connection, key: StoreKey, certificate: Certificate) -> Certificate:
-    """Save a certificate and return it with its id and signature. Locks the store's row, so that certificates are
-    issued one at a time.
+    """Save a certificate and return it with its id, signature and the digests of the before-images that were removed in
+    this transaction. Locks the store's row, so that certificates are issued one at a time.
     """
-    connection.fetch_rows(f"SELECT uuid FROM store{connection.dialect.for_update}")
+    head = connection.fetch_scalar(f"SELECT head_hash FROM store{connection.dialect.for_update}")
+    was_signed = is_history_signed(connection, key)
     previous = connection.fetch_scalar("SELECT seal FROM certificates ORDER BY id DESC LIMIT 1") or ""
-    numbered = replace(certificate, id=int(connection.generate_ids("certificates", 1)[0]))
+    number = int(connection.generate_ids("certificates", 1)[0])
+    numbered = replace(certificate, id=number, images=_assign_image_digests(connection, number))
     signed = replace(numbered, signature=numbered.compute_signature(key, previous))
     connection.execute(
         f"INSERT INTO certificates ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})",
@@ -71,23 +83,34 @@ def issue_certificate(connection: Connection, key: StoreKey, certificate: Certif
             "actor": signed.actor,
             "counts": dump_sorted_json(dict(signed.counts)),
             "seal": signed.signature,
+            "images": signed.images,
         },
     )
+    if was_signed:
+        # Never sign a history that was altered, so that the alteration stays visible.
+        sign_history(connection, key, head)
     return signed
+
+
+def _assign_image_digests(connection: Connection, certificate: int) -> str | None:
+    """Give the pending digests to a certificate and return them combined, or None if there are none."""
+    facts = {"certificate": certificate, "pending": PENDING}
+    connection.execute("UPDATE image_digests SET certificate_id = :certificate WHERE certificate_id = :pending", facts)
+    return next((digest for _, digest in iter_combined_digests(connection, certificate, certificate)), None)
 
 
 def list_certificates(connection: Connection, which: str = "1 = 1", **facts: object) -> tuple[Certificate, ...]:
     """Return certificates, oldest first. which: SQL condition with the parameters `facts`."""
     rows = connection.fetch_rows(f"SELECT {', '.join(COLUMNS)} FROM certificates WHERE {which} ORDER BY id", facts)
     return tuple(
-        Certificate(number, CertificateKind(kind), customer, request, at, actor, orjson.loads(counts), seal)
-        for number, kind, customer, request, at, actor, counts, seal in rows
+        Certificate(number, CertificateKind(kind), customer, request, at, actor, orjson.loads(counts), seal, images)
+        for number, kind, customer, request, at, actor, counts, seal, images in rows
     )
 
 
 def list_certified_customers(connection: Connection) -> frozenset[CustomerId]:
     """Return the IDs of customers with a certificate."""
-    rows = connection.fetch_rows("SELECT DISTINCT customer_slug FROM certificates")
+    rows = connection.fetch_rows("SELECT DISTINCT customer_slug FROM certificates WHERE kind <> 'seal'")
     return frozenset(CustomerId(slug) for (slug,) in rows)
 
 

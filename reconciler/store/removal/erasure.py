@@ -15,6 +15,7 @@ from reconciler.store.key import StoreKey
 from reconciler.store.open import Store
 from reconciler.store.read.before_images import make_anonymous_record
 from reconciler.store.removal.certificates import Certificate, CertificateKind, issue_certificate, list_certificates
+from reconciler.store.removal.image_digests import digest_cleared_images
 from reconciler.store.removal.person import (
     PersonIdentifiers,
     build_unbound_person,
@@ -105,6 +106,7 @@ def erase_person(store: Store, job: ErasureJob, who: int | SourcedId) -> Certifi
             person = _find_person(connection, customer_number, who)
             volatile = remove_volatile_rows(store, person.accounts, person.values)
             texts = _count_or_remove_mentions(connection, customer_number, person, remove=True)
+            digest_cleared_images(connection, store.key)
             # A digest does not show whose effect it is, so all of the customer's are deleted.
             delete_run_effects(connection, customer_number)
             with (

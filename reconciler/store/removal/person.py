@@ -15,6 +15,7 @@ from reconciler.model.text_form import make_caseless_form
 from reconciler.store.database.connection import Connection
 from reconciler.store.json_text import dump_sorted_json
 from reconciler.store.read.roster_frames import ROSTER_ISSUER
+from reconciler.store.removal.image_digests import record_cleared_image
 
 #: An account, the accounts that it was merged into, and all accounts merged into one of these.
 ACCOUNTS_SQL = """
@@ -149,6 +150,7 @@ def count_document_mentions(
                 "UPDATE journal SET before = :before WHERE id = :id",
                 {"id": number, "before": dump_sorted_json({**image, "document": dump_sorted_json(cleared)})},
             )
+            record_cleared_image(connection, number)
     return count
 
 

@@ -13,6 +13,7 @@ import polars as pl
 from reconciler.model.ids import CustomerNumber
 from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection, Parameters
+from reconciler.store.read.image_digests import PENDING
 
 #: Tables whose rows may be staged by id; rows of `journal` and `assignments` are also found by the rows they refer to.
 STAGED_TABLES = (
@@ -160,11 +161,19 @@ def count_rows(connection: Connection, targets: tuple[RemovalTarget, ...], facts
 
 
 def remove_rows(connection: Connection, targets: tuple[RemovalTarget, ...], facts: Parameters) -> RowCounts:
-    """Delete the rows and return what `count_rows` would. Call inside a write transaction."""
+    """Delete the rows and return what `count_rows` would. Call inside a write transaction, before the certificate is
+    issued, which covers the before-images deleted here.
+    """
     counts = count_rows(connection, targets, facts)
     for target in targets:
         if target.table not in counts:
             continue
+        if target.table == "journal":
+            connection.execute(
+                "INSERT INTO image_digests (certificate_id, run_id, entry_id)"
+                f" SELECT {PENDING}, run_id, id FROM journal WHERE {target.which}",
+                facts,
+            )
         if target.needs_mark:
             connection.execute(f"UPDATE {target.table} SET run = -1 WHERE {target.which}", facts)
         connection.execute(f"DELETE FROM {target.table} WHERE {target.which}", facts)

@@ -23,6 +23,8 @@ runs = Table(
     # The run that this one reverses.
     Column("undoes", BigInteger),
     Column("previous_hash", Text),
+    # The digests of its before-images, combined; null for a run of an earlier version.
+    Column("journal_digest", Text),
     # SHA-256 of previous_hash and the row, so that `history --verify` detects a changed row.
     Column("hash", Text, nullable=False),
     sqlite_autoincrement=True,
@@ -54,6 +56,21 @@ journal = Table(
     sqlite_autoincrement=True,
 )
 
+#: The keyed digest of each before-image as its run wrote it (certificate_id 0), and as it is after a lawful removal.
+#: Names nobody. A certificate for before-images of earlier versions also has one for each of their runs (entry_id 0).
+image_digests = Table(
+    "image_digests",
+    durable,
+    Column("certificate_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    # The id in the journal.
+    Column("entry_id", BigInteger, primary_key=True, autoincrement=False),
+    # Null if the before-image was removed.
+    Column("digest", Text),
+    Index("ix_image_digests_entry_id_run_id", "entry_id", "run_id"),
+    sqlite_with_rowid=False,
+)
+
 #: A change of a run that counts toward a limit because nobody approved it.
 limit_uses = Table(
     "limit_uses",
@@ -75,7 +92,8 @@ limit_uses = Table(
     sqlite_autoincrement=True,
 )
 
-#: A permanent deletion by `purge` (retention) or `erase` (request), or its lifting (`lift`). Names nobody.
+#: A permanent deletion by `purge` (retention) or `erase` (request), its lifting (`lift`), or the digests of
+#: before-images of earlier versions (`seal`). Names nobody.
 certificates = Table(
     "certificates",
     durable,
@@ -87,6 +105,8 @@ certificates = Table(
     Column("actor", Text, nullable=False),
     # JSON of the numbers of rows by table.
     Column("counts", Text, nullable=False),
+    # The digests of the before-images that it removed, changed or sealed, combined; null if there are none.
+    Column("images", Text),
     # HMAC of the row under the store key.
     Column("seal", Text, nullable=False),
     sqlite_autoincrement=True,

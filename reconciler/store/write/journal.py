@@ -3,9 +3,21 @@
 `facts` has `run`, `customer` (None for the catalog) and the parameters of the SQL that is passed.
 """
 
+import hashlib
+
 from reconciler.model.change import Action
+from reconciler.model.ids import RunId
 from reconciler.model.kind import Kind
 from reconciler.store.database.connection import Connection, Parameters
+from reconciler.store.key import StoreKey
+from reconciler.store.read.image_digests import (
+    BY_RUN,
+    IMAGE_SCHEMA,
+    IMAGES_SQL,
+    PAGE_ROWS,
+    digest_images,
+    format_digest_lines,
+)
 from reconciler.store.read.image_sql import build_image_sql
 
 #: The action of rows that follow an account into another one or back.
@@ -45,6 +57,18 @@ def record_moved_rows(connection: Connection, table: str, kind: str, staged: str
     image = build_image_sql(connection.dialect, None, table)
     source = f"{staged} s JOIN {table} t ON t.id = s.row_id"
     _insert_images(connection, kind, f"'{MERGE_ACTION}'", image, source, facts)
+
+
+def record_image_digests(connection: Connection, key: StoreKey, run: RunId) -> str:
+    """Save the digests of a run's before-images and return them combined. Call after the last of them is saved."""
+    which, last = f"{IMAGES_SQL} WHERE j.run_id = :run AND j.id > :last ORDER BY j.id LIMIT {PAGE_ROWS}", 0
+    combined = hashlib.sha256()
+    while not (images := connection.fetch_frame(which, IMAGE_SCHEMA, {"run": run, "last": last})).is_empty():
+        digests = digest_images(images, key, BY_RUN)
+        connection.insert_frame("image_digests", digests)
+        combined.update(format_digest_lines(digests))
+        last = images["entry_id"][-1]
+    return combined.hexdigest()
 
 
 def _insert_images(connection: Connection, kind: str, action: str, image: str, source: str, facts: Parameters) -> None:

@@ -12,26 +12,27 @@ from reconciler.model.plan import CustomerPlan, Hold
 from reconciler.store.database.connection import Connection
 from reconciler.store.json_text import dump_sorted_json
 from reconciler.store.key import StoreKey
-from reconciler.store.read.chain import HASHED_COLUMNS, hash_run, sign_chain_head
+from reconciler.store.read.chain import HASHED_COLUMNS, hash_run, sign_history
 from reconciler.store.read.records import HoldScope
 from reconciler.store.sync.held_plans import delete_held_plans
+from reconciler.store.write.journal import record_image_digests
 
 
 def record_run(connection: Connection, key: StoreKey, run: Mapping[str, Any]) -> None:
-    """Save a run and sign the chain. Locks the store's row, so that the chain never forks.
+    """Save a run with the digests of its before-images, and sign the chain. Locks the store's row, so that the chain
+    never forks.
 
     run: `HASHED_COLUMNS`, customer_id and undoes.
     """
+    sealed = {**run, "journal_digest": record_image_digests(connection, key, run["id"])}
     previous = connection.fetch_scalar(f"SELECT head_hash FROM store{connection.dialect.for_update}")
-    digest = hash_run(previous, run)
-    columns = ("customer_id", *HASHED_COLUMNS, "undoes", "previous_hash", "hash")
+    digest = hash_run(previous, sealed)
+    columns = ("customer_id", *HASHED_COLUMNS, "undoes", "journal_digest", "previous_hash", "hash")
     connection.execute(
         f"INSERT INTO runs ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})",
-        {**run, "previous_hash": previous, "hash": digest},
+        {**sealed, "previous_hash": previous, "hash": digest},
     )
-    connection.execute(
-        "UPDATE store SET head_hash = :hash, head_seal = :seal", {"hash": digest, "seal": sign_chain_head(key, digest)}
-    )
+    sign_history(connection, key, digest)
 
 
 def count_changes(document_changes: Iterable[Change], rows: Mapping[Kind, pl.DataFrame]) -> dict[str, dict[str, int]]:

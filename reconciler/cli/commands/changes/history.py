@@ -12,9 +12,9 @@ from reconciler.model.ids import CustomerId, RunId
 from reconciler.model.plan import CATALOG
 from reconciler.operations.location import Location
 from reconciler.operations.workspace import AbsentStore, open_workspace
-from reconciler.reports.history import Run, Verification, render_history_json, render_history_text
+from reconciler.reports.history import LawfulRemoval, Run, Verification, render_history_json, render_history_text
 from reconciler.reports.removal import render_certificates_text
-from reconciler.store.read import RunRecord, verify_chain
+from reconciler.store.read import Reader, RunRecord, verify_chain, verify_images
 from reconciler.store.removal import find_broken_certificate, list_certificates, list_certified_customers
 
 TAMPERING_HINT = "Compare with a backup of the store. Anyone who can write to the database can change its contents."
@@ -37,8 +37,8 @@ def show_history(
 ) -> ExitCode:
     """List the runs of CUSTOMER, or of all customers, newest first.
 
-    --verify checks the runs of all customers, which form one chain, its signature with the store key, and all
-    certificates.
+    --verify checks the runs of all customers, which form one chain, its signature with the store key, the
+    before-images that each run left, and all certificates.
     """
     if certificates and (verify or output_format == "json"):
         raise click.UsageError("--certificates cannot be combined with --verify or --format json")
@@ -64,9 +64,8 @@ def show_history(
             return ExitCode.DONE
         is_listed = output_format == "json" or not verify
         runs = _build_runs(reader.list_runs(name, newest)) if is_listed else []
-        chain = verify_chain(reader.connection, reader.key) if verify else None
+        verification = _verify(reader) if verify else None
         forged = find_broken_certificate(reader.connection, reader.key) if verify else None
-    verification = Verification(chain.runs, chain.is_signed, chain.first_break, chain.run) if chain else None
     if output_format == "json":
         click.echo(render_history_json(runs, verification), nl=False)
     elif verification is None:
@@ -83,6 +82,27 @@ def show_history(
         )
         return ExitCode.ERROR
     return ExitCode.DONE
+
+
+def _verify(reader: Reader) -> Verification:
+    """Return the result for the runs and, if they are intact, for their before-images."""
+    chain = verify_chain(reader.connection, reader.key)
+    if chain.first_break is not None:
+        return Verification(chain.runs, chain.is_signed, chain.first_break, chain.run)
+    images = verify_images(reader.connection, reader.key)
+    return Verification(
+        chain.runs,
+        chain.is_signed,
+        "; ".join(each.message for each in images.mismatches) or None,
+        next((each.run for each in images.mismatches), None),
+        images.images,
+        tuple(
+            LawfulRemoval(each.certificate, each.kind, each.customer, each.at, each.images, each.runs)
+            for each in images.removals
+        ),
+        images.unsealed_runs,
+        images.sealed_at,
+    )
 
 
 def _build_runs(records: Iterable[RunRecord]) -> list[Run]:
