@@ -55,7 +55,7 @@ class MigrationBranch:
         return tuple(reversed([script.revision for script in scripts]))
 
 
-DURABLE = MigrationBranch("durable", "schema_revision", "0011")
+DURABLE = MigrationBranch("durable", "schema_revision", "0012")
 VOLATILE = MigrationBranch("volatile", "volatile_revision", "0002")
 BRANCHES = (DURABLE, VOLATILE)
 
