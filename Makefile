@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
+# The long tests wait for servers, subprocesses and disks half of their time.
+SLOW_JOBS ?= 4
 ROOMS := $(filter-out support,$(patsubst tests/%/__init__.py,%,$(wildcard tests/*/__init__.py)))
 # The theme prints an advertisement otherwise.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
@@ -51,7 +53,7 @@ coverage: $(READY)
 	@$(BIN)/python -m tests.support.coverage_gates
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m slow
+	$(BIN)/python -m pytest -n $(SLOW_JOBS) --dist worksteal -m slow
 
 test-one: check-room $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/$(ROOM)

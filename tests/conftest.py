@@ -20,7 +20,7 @@ from reconciler.store.open import Store, open_store
 from tests.support.customers.project import ENVIRONMENT, KEY, Project
 from tests.support.roster_server.server import RosterServer
 from tests.support.servers import sshd
-from tests.support.stores.postgresql import DATABASE, administer, emptied, start_server
+from tests.support.stores.postgresql import DATABASE, administer, emptied, share_driver_database, start_server
 
 #: Seconds
 STOPPED_WITHIN = 30
@@ -61,12 +61,13 @@ def _server_before_memory_is_reserved(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgresql_store(postgresql_server: str) -> str:
+def postgresql_store(postgresql_server: str) -> Iterator[str]:
     """The URL of a database with a store in it, emptied for each test: making a new one takes half a second."""
     administer(postgresql_server, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
     url = postgresql_server.format(DATABASE)
-    open_store(url, ENVIRONMENT, key=KEY)
-    return url
+    with share_driver_database(url):
+        open_store(url, ENVIRONMENT, key=KEY)
+        yield url
 
 
 @pytest.fixture(scope="session")

