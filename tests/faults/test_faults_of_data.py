@@ -61,9 +61,14 @@ def test_43_sessions_in_a_circle_are_refused(school: School) -> None:
     school.refused(DAY_ONE.raw("academicSessions.csv", text.encode()), "session-cycle")
 
 
-def test_44_missing_parent_is_reported_and_another_root_holds(school: School) -> None:
+def test_44_missing_parent_or_another_root_is_reported(school: School) -> None:
     school.told(DAY_ONE.with_row("orgs", "s-2", parentSourcedId="gone"), "dangling-parent")
     school.told(DAY_ONE.with_row("orgs", "d-9", name="Second", type="district"), "several-roots")
+
+
+def test_44_new_root_above_the_old_one_is_held(school: School) -> None:
+    made = DAY_ONE.with_row("orgs", "d-9", name="State", type="state").with_row("orgs", "d-1", parentSourcedId="d-9")
+    school.held(made.without_users([ONE]), "root-changed")
 
 
 def test_45_vanished_school_holds_below_every_percentage(school: School) -> None:
@@ -203,7 +208,7 @@ def test_55_invalid_date_is_dropped_and_reported(school: School, day: str) -> No
 
 
 def test_56_four_hundred_guardians_of_one_pupil_are_told(school: School) -> None:
-    agents = ",".join(DAY_ONE.ids("users")[:60])
+    agents = ",".join(f"g-{number}" for number in range(400))
     school.told(DAY_ONE.with_user(ONE, agentSourcedIds=agents), "many-agents")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import pytest
 
 from tests.support.schools.by_files import DAY_ONE, STUDENTS, School, as_file, lines
@@ -9,6 +11,7 @@ from tests.support.schools.by_files import DAY_ONE, STUDENTS, School, as_file, l
 pytestmark = pytest.mark.slow
 
 ONE, OTHER = STUDENTS[0], STUDENTS[1]
+GIVEN_NAME = "SELECT a.given_name FROM accounts a JOIN identities i ON i.account_id = a.id WHERE i.subject"
 
 
 def raw(table: str, text: str | bytes) -> object:
@@ -70,14 +73,19 @@ def test_30_unclosed_quote_is_refused_with_its_line(school: School) -> None:
     assert found["line"] == line_of(ONE) + 1
 
 
-def test_31_huge_value_refuses_the_file_or_quarantines_its_row(school: School) -> None:
-    before = school.live()
-    for made in (DAY_ONE.with_user(ONE, givenName="x" * 200_000), DAY_ONE.with_user("u" * 200_000)):
-        plan = school.plan(made)
-        codes = {each["code"] for each in plan.json["customers"][0]["diagnostics"]}
-        assert codes & {"huge-field", "unbalanced-quote"}
-        school.apply(made)
-        assert before <= school.live()
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [(ONE, "x" * 200_000), (ONE, 'x, "' * 50_000), ("u" * 200_000, "Nia")],
+    ids=["name", "quoted", "key"],
+)
+def test_31_huge_value_refuses_the_file_with_its_line(school: School, key: str, name: str) -> None:
+    found = school.refused(DAY_ONE.with_user(key, givenName=name), "huge-field")
+    assert found["line"] == (line_of(ONE) + 1 if key == ONE else len(lines("users")) + 1)
+
+
+def test_31_long_value_is_kept_as_it_is(school: School) -> None:
+    school.quiet(DAY_ONE.with_user(ONE, givenName="x" * 5_000))
+    assert school.project.ask(f"{GIVEN_NAME} = '{ONE}'") == [("x" * 5_000,)]
 
 
 def test_32_ragged_row_is_quarantined_and_many_refuse(school: School) -> None:
@@ -110,14 +118,22 @@ def test_35_keys_altered_by_a_spreadsheet_are_reported_or_held(school: School) -
 
 @pytest.mark.parametrize("value", ["=cmd|' /C calc'!A0", "@SUM(1)", "+1", "-1", "\tx", "\rx"])
 def test_36_spreadsheet_formula_is_kept_and_shown_on_one_line(school: School, value: str) -> None:
-    made = DAY_ONE.with_user(ONE, givenName=value)
-    school.apply(made)
-    shown = school.project.run(
-        "plan", "springfield", "--zip", DAY_ONE.zip(school.project.folder / "back.zip"), "--people", "full"
-    ).out
-    assert "\t" not in shown
-    assert "\r" not in shown
-    assert school.live()
+    before = school.live()
+    quoted = DAY_ONE.with_user(ONE, givenName="NAME").text("users").replace("NAME", f'"{value}"')
+    assert school.apply(raw("users", quoted)).code == 0
+    assert school.project.ask(f"{GIVEN_NAME} = '{ONE}'") == [(value.strip(),)]
+    assert school.live() == before
+    back = DAY_ONE.zip(school.project.folder / "back.zip")
+    for output in ("text", "markdown", "html"):
+        shown = school.project.run("plan", "springfield", "--zip", back, "--people", "full", "--format", output).out
+        assert "\t" not in shown
+        assert "\r" not in shown
+        text = html.unescape(shown)
+        assert any(cell.format(value.strip()) in text for cell in ("{} →", "`{}`", "<code>{}</code>", ">{}<"))
+
+
+def test_36_carriage_return_outside_quotes_breaks_only_its_row(school: School) -> None:
+    school.aside(DAY_ONE.with_user(ONE, givenName="\rx"), "ragged-row", ONE)
 
 
 def test_37_lookalike_keys_are_reported_as_different_people(school: School) -> None:
