@@ -31,6 +31,13 @@ def with_role(made: Bundle, user: str, **fields: str) -> Bundle:
     return made.with_row("roles", f"r-{user}-1", **fields)
 
 
+def test_166_a_role_of_nobody_holds_nothing_and_its_person_stays(district: School) -> None:
+    made = with_role(ROLES, ONE, userSourcedId="").without_users([TWO])
+    plan = district.plan(made)
+    assert [(each["key"], each["held"]) for each in changes(plan, "user")] == [(TWO, False)]
+    assert {"missing-value", "missing-role"} <= {each["code"] for each in plan.json["customers"][0]["diagnostics"]}
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_166_an_unknown_role_word_holds_its_person_alone(district: School, known: bool) -> None:
     made = ROLES.without_users([TWO]).with_user("u-new")

@@ -56,10 +56,11 @@ class DesiredRoster:
     def unidentified(self) -> frozenset[Kind]:
         """The kinds of which a quarantined row may mean any record.
 
-        These are the kinds of rows without a readable sourcedId. A quarantined org may be anybody's school, so it adds
-        every kind; if people are selected by their classes, an enrollment may be anybody's, so it adds people.
+        These are the kinds of rows without a readable sourcedId, except rows of roles.csv: whoever is in users.csv and
+        has no readable role is quarantined. A quarantined org may be anybody's school, so it adds every kind; if people
+        are selected by their classes, an enrollment may be anybody's, so it adds people.
         """
-        keyless = self.quarantine.filter(pl.col("key").is_null())["kind"].unique()
+        keyless = self.quarantine.filter(pl.col("key").is_null() & (pl.col("file") != "roles.csv"))["kind"].unique()
         kinds = frozenset(Kind(value) for value in keyless.to_list())
         if self.selects_by_classes and Kind.ENROLLMENT in kinds:
             kinds |= {Kind.USER}
