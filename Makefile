@@ -86,7 +86,7 @@ record: $(READY)
 	$(BIN)/python -m tests.support.pages
 
 bench: $(READY)
-	@code=0; for each in benchmarks benchmarks.customers benchmarks.api benchmarks.sftp; do $(BIN)/python -m $$each || code=1; done; exit $$code
+	@code=0; for each in benchmarks benchmarks.customers benchmarks.history benchmarks.api benchmarks.sftp; do $(BIN)/python -m $$each || code=1; done; exit $$code
 
 schema: $(READY)
 	$(BIN)/reconciler schema schemas
