@@ -84,6 +84,22 @@ def test_173_rows_of_one_person_in_two_forms_are_combined() -> None:
     assert actions(decision, Kind.USER) == {"create": ["u-300"]}
 
 
+@pytest.mark.parametrize(("known", "written"), PAIRS.values(), ids=PAIRS)
+def test_173_a_joiner_with_a_leavers_identifier_is_held_with_the_leaver(known: str, written: str) -> None:
+    before, after = people(), people()
+    before[5]["identifier"] = known
+    after[5] |= {"sourced_id": "new-5", "email": "other@d.example", "identifier": written}
+    decision = decide(district(after), live_of(district(before)), RULES["email"])
+    assert actions(decision, Kind.USER) == {"delete": ["u-005*"], "create": ["new-5*"]}
+
+
+def test_173_another_form_of_an_identifier_is_not_another_person() -> None:
+    before, after = people(), people()
+    before[5] |= {"identifier": "jos\u00e9", "given_name": "Ann", "family_name": "Bee"}
+    after[5] |= {"identifier": "jose\u0301\u200b", "given_name": "Joe", "family_name": "Cee"}
+    assert actions(decide(district(after), live_of(district(before))), Kind.USER) == {"update": ["u-005"]}
+
+
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 def test_174_another_unicode_form_alone_is_no_change(form: Any) -> None:
     def written(form: Any) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from reconciler.model.kind import Kind
 from reconciler.model.reason import Reason
 from reconciler.planning.frames.losses import is_leaving
 from reconciler.planning.roster.desired import DesiredRoster
+from reconciler.planning.roster.persons import make_comparable
 
 SEEMING_LEAVER = "leaver-seems-to-stay"
 #: Leavers that get a warning each; the others are counted.
@@ -24,11 +25,14 @@ def warn_seeming_leavers(users: pl.DataFrame | None, desired: DesiredRoster) -> 
         return
     leavers = users.filter(
         is_leaving(Kind.USER) & pl.col("before_identifier").is_not_null() & (pl.col("reason") != Reason.MERGED.value)
-    ).select("key", pl.col("before_identifier").alias("identifier"))
+    ).select("key", make_comparable(pl.col("before_identifier")).alias("identifier"))
+    if not leavers.height:
+        return
     # A new person with the identifier is probably the leaver under a new sourcedId, which is held.
     new = users.filter(pl.col("live_id").is_null())["key"]
     rows = (
         desired.frames[Kind.USER]
+        .with_columns(make_comparable(pl.col("identifier")))
         .join(leavers, on="identifier", how="semi")
         .filter(~pl.col("sourced_id").is_in(new.implode()))
         .select("identifier", "sourced_id", "line")

@@ -17,7 +17,7 @@ from reconciler.model.reason import Reason
 from reconciler.planning.frames.losses import is_leaving
 from reconciler.planning.holds.state import HoldState
 from reconciler.planning.roster.matching import MATCH_COLUMNS
-from reconciler.planning.roster.persons import normalize_name
+from reconciler.planning.roster.persons import make_comparable, normalize_name
 
 #: Values that can be reassigned to another person.
 WEAK_KEYS = ("email", "username")
@@ -94,8 +94,8 @@ def _match_other_person() -> pl.Expr:
     """Select known sourcedIds with another name and another identifier (or email, if one has no identifier): a column
     that slipped by a row, or a reassigned number."""
     both = pl.col("identifier").is_not_null() & pl.col("before_identifier").is_not_null()
-    differs = pl.when(both).then(pl.col("identifier") != pl.col("before_identifier"))
-    other_email = pl.col("email").ne_missing(pl.col("before_email"))
+    differs = pl.when(both).then(make_comparable(pl.col("identifier")) != make_comparable(pl.col("before_identifier")))
+    other_email = make_comparable(pl.col("email")).ne_missing(make_comparable(pl.col("before_email")))
     return _IS_STAYING & (Action.REKEY.value != _ACTION) & _ALL_NAMES_DIFFER & differs.otherwise(other_email)
 
 
@@ -124,7 +124,8 @@ def _find_newly_matched(users: pl.DataFrame, live: pl.DataFrame, match_with: str
     column = MATCH_COLUMNS.get(last or "")
     if column is None:
         return matched["key"]
-    return matched.filter((pl.col(column) != _get_former_value(column)).fill_null(True))["key"]
+    differs = make_comparable(pl.col(column)) != make_comparable(_get_former_value(column))
+    return matched.filter(differs.fill_null(True))["key"]
 
 
 def _get_former_value(column: str) -> pl.Expr:
@@ -143,13 +144,13 @@ def _match_leavers_to_joiners(users: pl.DataFrame, key: str) -> pl.DataFrame:
     # An unselected leaver is still in the file, beside the joiner.
     leaves_file = is_leaving(Kind.USER) & (pl.col("reason") != Reason.SCOPE_NARROWED.value)
     leavers = users.filter(leaves_file).select(
-        pl.col("key").alias("leaver"), _get_former_value(column).alias("value"), *_FORMER_NAME_COLUMNS
+        pl.col("key").alias("leaver"), make_comparable(_get_former_value(column)).alias("value"), *_FORMER_NAME_COLUMNS
     )
     leavers = leavers.filter(pl.col("value").is_not_null() & ~pl.col("value").is_duplicated())
-    joiners = users.filter(Action.CREATE.value == _ACTION).select(
-        pl.col("key").alias("joiner"), pl.col(column).alias("value"), *_NAME_COLUMNS
+    # A first load has only joiners.
+    joiners = users.filter((Action.CREATE.value == _ACTION) & pl.lit(leavers.height > 0)).select(
+        pl.col("key").alias("joiner"), make_comparable(pl.col(column)).alias("value"), *_NAME_COLUMNS
     )
-    # Joined with the leavers first, because a first load has only joiners.
     joiners = joiners.join(leavers, on="value", how="semi").filter(~pl.col("value").is_duplicated())
     pairs = leavers.join(joiners, on="value", how="inner")
     if key in WEAK_KEYS:

@@ -19,7 +19,7 @@ from reconciler.model.roster import AccountManager
 from reconciler.model.text_form import make_caseless_column, make_comparison_column
 from reconciler.planning.frames.fingerprint import compute_fingerprint
 from reconciler.planning.roster.desired import DesiredRoster
-from reconciler.planning.roster.persons import join_aliases
+from reconciler.planning.roster.persons import join_aliases, make_comparable
 from reconciler.planning.roster.quarantine import build_quarantine_rows
 
 #: The column that each value of `match_with` compares; `sourced_id` has none, since it never gives a new ID.
@@ -135,7 +135,7 @@ def get_account_value(column: str) -> pl.Expr:
     """Return the value by which an account is matched, in its comparison form; one that no roster made only has the
     username with suffix."""
     value = pl.coalesce(column, "username") if column == "roster_username" else pl.col(column)
-    return value.map_batches(make_comparison_column, return_dtype=pl.String, is_elementwise=True)
+    return make_comparable(value)
 
 
 def _is_adoptable(column: str) -> pl.Expr:
@@ -231,13 +231,13 @@ def _find_claimed_emails(
     owners = (
         live.filter(~pl.col("tombstoned") & pl.col("email").is_not_null())
         .join(named.select("key", pl.col("line").alias("other")), left_on="sourced_id", right_on="key", how="inner")
-        .with_columns(_normalize_email())
+        .with_columns(make_comparable(pl.col("email")).alias("value"))
         .unique("value", keep="first", maintain_order=True)
         .select("value", "other")
     )
     return (
         users.filter(~pl.col("sourced_id").is_in(bound_ids.implode()))
-        .with_columns(_normalize_email())
+        .with_columns(make_comparable(pl.col("email")).alias("value"))
         .join(owners, on="value", how="inner", maintain_order="left")
         .with_columns(
             pl.lit(False).alias("bound"),
@@ -247,12 +247,6 @@ def _find_claimed_emails(
             .alias("lines"),
         )
         .select("sourced_id", "line", "identifier", "email", "roster_username", "bound", "lines")
-    )
-
-
-def _normalize_email() -> pl.Expr:
-    return (
-        pl.col("email").map_batches(make_comparison_column, return_dtype=pl.String, is_elementwise=True).alias("value")
     )
 
 

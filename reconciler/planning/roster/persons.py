@@ -101,6 +101,11 @@ def normalize_name(name: str) -> pl.Expr:
     return pl.col(name).map_batches(make_caseless_column, return_dtype=pl.String, is_elementwise=True)
 
 
+def make_comparable(value: pl.Expr) -> pl.Expr:
+    """Return an identifier, email or username for comparison, without differences that a reader cannot see."""
+    return value.map_batches(make_comparison_column, return_dtype=pl.String, is_elementwise=True)
+
+
 def _find_shared_identifiers(
     snapshot: Snapshot, client_partner_id: str, known_orgs: pl.Series | None
 ) -> pl.DataFrame | None:

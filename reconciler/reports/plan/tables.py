@@ -32,6 +32,7 @@ from reconciler.reports.plan.wording import (
     describe_reason,
     format_count,
     format_field_change,
+    reveal_values,
 )
 
 # One change as a line of a terminal table.
@@ -84,7 +85,7 @@ def build_table_line(change: changes.Change) -> TableLine:
         case changes.Conclude():
             return _create_line(change, f"conclude: {reason}", _omit_empty(describe_impact(change.kind, change.impact)))
         case changes.Rekey():
-            moved = f"{clean_text(change.former_key)} → {clean_text(change.key)}"
+            moved = " → ".join(clean_text(str(key)) for key in reveal_values(change.former_key, change.key))
             return replace(
                 _create_line(
                     change, describe_match(change.same), _omit_empty(describe_kept_properties(change.impact)) + fields
