@@ -183,7 +183,10 @@ def _find_people(workspace: Workspace, reader: Reader, record: CustomerRecord, k
     store, wanted = workspace.store.key, key.upper()
     known = users.filter(pl.col("sourced_id").is_not_null())
     # An HMAC needs a loop over all people, so pseudonyms come last.
-    masked = [store.make_pseudonym(Kind.USER, record.slug, each) == wanted for each in known["sourced_id"]]
+    masked = [
+        any(key.make_pseudonym(Kind.USER, record.slug, each) == wanted for key in store.known)
+        for each in known["sourced_id"]
+    ]
     return known.filter(pl.Series(masked, dtype=pl.Boolean))
 
 

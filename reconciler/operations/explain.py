@@ -109,12 +109,14 @@ def _find_rows(
         matches = matches | pl.col("aliases").str.split("\n").list.contains(wanted)
     rows = users.filter(matches.fill_null(False))
     if not rows.height and wanted.startswith(PSEUDONYM):
-        store = workspace.store.key
+        known = workspace.store.key.known
         named = users.filter(pl.col("sourced_id").is_not_null())
+        # A report may be older than the store's present key.
         masked = named["sourced_id"].map_elements(
-            lambda each: store.make_pseudonym(Kind.USER, customer, each), return_dtype=pl.String
+            lambda each: any(key.make_pseudonym(Kind.USER, customer, each) == wanted for key in known),
+            return_dtype=pl.Boolean,
         )
-        rows = named.filter(masked == wanted)
+        rows = named.filter(masked)
     # Active accounts come first.
     return [(Kind.USER, row) for row in rows.sort("tombstoned").iter_rows(named=True)]
 

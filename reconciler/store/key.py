@@ -1,7 +1,8 @@
 """Read and create the store key, and derive HMACs, pseudonyms and encryption from it.
 
 Each store has one 32-byte key, from `RECONCILER_KEY` (base64 or hex) or a 0600 file created with the store. Each use
-derives its own key from it, so that a pseudonym reveals nothing about a secret's HMAC.
+derives its own key from it, so that a pseudonym reveals nothing about a secret's HMAC. Keys that the store had before
+follow in the same place, separated by whitespace: HMACs of values that nobody knows anymore need them.
 """
 
 import base64
@@ -21,11 +22,41 @@ KEY_VARIABLE = "RECONCILER_KEY"
 KEY_BYTES = 32
 NONCE_BYTES = 12
 PSEUDONYM_DIGITS = 8
+#: Hex digits of a key's id.
+ID_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class StoreKey:
+    """The key that the store uses, with the other keys that are known beside it."""
+
     secret: bytes = field(repr=False)
+    #: keys that the store had before, or will have next; they check and decrypt, and write nothing
+    others: tuple["StoreKey", ...] = field(default=(), repr=False)
+
+    @property
+    def id(self) -> str:
+        """Return the name of the key in the store, which reveals nothing about it."""
+        return self.compute_hmac_hex("key-id", "reconciler")[:ID_DIGITS]
+
+    @property
+    def known(self) -> tuple["StoreKey", ...]:
+        """Return this key and the others."""
+        return (self, *self.others)
+
+    def find(self, key_id: str | None) -> "StoreKey":
+        """Return the key with this id. None: the store's only key, of a row from before keys had ids.
+
+        Raises StoreProblem `retired-key-missing` if the key is not known here.
+        """
+        found = self if key_id is None else next((key for key in self.known if key.id == key_id), None)
+        if found is None:
+            raise StoreProblem(
+                "retired-key-missing",
+                f"the store refers to key {key_id}, which is missing here; nothing was changed",
+                f"Put that key back behind the present one, in the key file or {KEY_VARIABLE}.",
+            )
+        return found
 
     def derive_key(self, purpose: str) -> bytes:
         """Return a key of 32 bytes for one purpose, such as a cipher or a signature."""
@@ -85,9 +116,16 @@ class StoreKey:
             ) from None
 
 
-def parse_key(text: str, source: str) -> StoreKey:
-    """Parse 32 bytes in hex or base64. Raises StoreProblem `store-key`, which names the source and never the text."""
-    text = text.strip()
+def parse_keys(text: str, source: str) -> StoreKey:
+    """Parse keys of 32 bytes in hex or base64, the first of which comes with the others.
+
+    Raises StoreProblem `store-key`, which names the source and never the text.
+    """
+    first, *others = [_parse_key(word, source) for word in text.split() or [""]]
+    return StoreKey(first.secret, tuple(others))
+
+
+def _parse_key(text: str, source: str) -> StoreKey:
     secret = b""
     try:
         secret = bytes.fromhex(text) if len(text) == KEY_BYTES * 2 else base64.b64decode(text, validate=True)
@@ -100,14 +138,22 @@ def parse_key(text: str, source: str) -> StoreKey:
     return StoreKey(secret)
 
 
+def choose_key(keys: StoreKey, check: str) -> StoreKey | None:
+    """Return the one of several keys by whose `key_check` a store recognizes it, with the others; None if none is."""
+    chosen = next((key for key in keys.known if hmac.compare_digest(key.key_check, check)), None)
+    if chosen is None:
+        return None
+    return StoreKey(chosen.secret, tuple(StoreKey(key.secret) for key in keys.known if key.secret != chosen.secret))
+
+
 def read_key_from_environment() -> StoreKey | None:
-    """Return the key in `RECONCILER_KEY`, or None if the variable is unset or empty."""
+    """Return the keys in `RECONCILER_KEY`, or None if the variable is unset or empty."""
     value = os.environ.get(KEY_VARIABLE)
-    return parse_key(value, KEY_VARIABLE) if value else None
+    return parse_keys(value, KEY_VARIABLE) if value else None
 
 
 def read_key(path: Path) -> StoreKey | None:
-    """Return the key in a file, or None if there is no file. Raises StoreProblem `store-key-mode` if the file's
+    """Return the keys in a file, or None if there is no file. Raises StoreProblem `store-key-mode` if the file's
     group or others have any permission.
     """
     try:
@@ -121,7 +167,37 @@ def read_key(path: Path) -> StoreKey | None:
         ) from None
     if stat.S_IMODE(mode) & (stat.S_IRWXG | stat.S_IRWXO):
         raise StoreProblem("store-key-mode", f"other users can read {path}", f"Run `chmod 600 {path}`.")
-    return parse_key(text, str(path))
+    return parse_keys(text, str(path))
+
+
+def put_new_key_first(path: Path, keys: StoreKey) -> StoreKey:
+    """Put a new key in front of the keys of a file, and return it.
+
+    The file is replaced as a whole, and is on the disk when this returns. Raises StoreProblem `store-key`; then the
+    file is as it was.
+    """
+    new = StoreKey(secrets.token_bytes(KEY_BYTES))
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        partial.unlink(missing_ok=True)
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.writelines(base64.b64encode(key.secret) + b"\n" for key in (new, *keys.known))
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as problem:
+        partial.unlink(missing_ok=True)
+        raise StoreProblem(
+            "store-key",
+            f"{path} cannot be written: {problem.strerror}; the key was not changed",
+            "Check the directory's permissions and the free space.",
+        ) from None
+    return new
 
 
 def make_key(path: Path) -> StoreKey:

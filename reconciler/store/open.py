@@ -20,7 +20,15 @@ from reconciler.store.database.dialect import Dialect
 from reconciler.store.database.postgresql import PostgresqlDialect
 from reconciler.store.database.sqlite import SqliteDialect
 from reconciler.store.errors import StoreProblem, build_unknown_error
-from reconciler.store.key import KEY_VARIABLE, StoreKey, make_key, read_key, read_key_from_environment
+from reconciler.store.key import (
+    KEY_VARIABLE,
+    StoreKey,
+    choose_key,
+    make_key,
+    put_new_key_first,
+    read_key,
+    read_key_from_environment,
+)
 from reconciler.store.read.reader import Reader
 
 
@@ -150,6 +158,34 @@ def load_store_key(url: str, key_folder: Path = KEY_FOLDER) -> StoreKey:
     return _load_verified_key(address, key_file, read_key_from_environment(), str(row[1]))
 
 
+def load_known_keys(store: Store, key_folder: Path = KEY_FOLDER) -> StoreKey:
+    """Return the store's present key and those beside it, as they are now."""
+    with store.open_connection() as connection:
+        check = str(connection.fetch_scalar("SELECT key_check FROM store"))
+    key_file = _locate_key_file(store.address, store.uuid, key_folder)
+    return _load_verified_key(store.address, key_file, read_key_from_environment(), check)
+
+
+def prepare_next_key(store: Store, key: StoreKey, key_folder: Path = KEY_FOLDER) -> StoreKey:
+    """Return the key to change to: the first of RECONCILER_KEY, or a new one that is put first in the key file.
+
+    If the key file begins with another key than the present one, an interrupted rotation put it there, and it is
+    returned. Raises StoreProblem `key-in-environment` if RECONCILER_KEY has no new key.
+    """
+    variable = read_key_from_environment()
+    if variable is not None:
+        if variable.secret == key.secret:
+            raise StoreProblem(
+                "key-in-environment",
+                f"{KEY_VARIABLE} has the key, and cannot be changed from here; nothing was changed",
+                f'Put a new key first: export {KEY_VARIABLE}="$(openssl rand -base64 32) ${KEY_VARIABLE}"',
+            )
+        return StoreKey(variable.secret)
+    path = _locate_key_file(store.address, store.uuid, key_folder)
+    keys = read_key(path) or key
+    return put_new_key_first(path, keys) if keys.secret == key.secret else StoreKey(keys.secret)
+
+
 def assign_environment(url: str, environment: str) -> str:
     """Assign an existing store to another environment; return the previous one."""
     address = parse_store_url(url)
@@ -266,14 +302,15 @@ def _locate_key_file(address: Address, identity: str, key_folder: Path) -> Path:
 
 
 def _load_verified_key(address: Address, path: Path, explicit_key: StoreKey | None, check: str) -> StoreKey:
-    key = explicit_key or read_key(path)
-    if key is None:
+    keys = explicit_key or read_key(path)
+    if keys is None:
         raise StoreProblem(
             "store-key",
             f"the key of {address} is missing",
             f"Restore {path}, or set {KEY_VARIABLE} to the store key.",
         )
-    if key.key_check != check:
+    key = choose_key(keys, check)
+    if key is None:
         raise StoreProblem(
             "store-key",
             f"wrong key: {address} was created with a different one",

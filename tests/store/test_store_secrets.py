@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from reconciler.model.change import Update
 from reconciler.model.kind import Kind
 from reconciler.store.open import Store
+from reconciler.store.read import SecretRecord
 from tests.support.plans import store_plans
 from tests.support.stores import raw_sql
 
@@ -29,7 +30,7 @@ def loaded(store: Store) -> Store:
     return store
 
 
-def keep(store: Store, document: dict[str, Any], values: dict[str, SecretStr]) -> dict[str, tuple[str | None, str]]:
+def keep(store: Store, document: dict[str, Any], values: dict[str, SecretStr]) -> dict[str, SecretRecord]:
     settings = store_plans.settings(document, store_plans.HIGH, store_plans.LEAVES)
     declared = (store_plans.change(Kind.CUSTOMER, store_plans.SLUG, Update),)
     store_plans.apply(store, store_plans.plan(store, document_changes=declared, settings=settings), secrets=values)
@@ -44,8 +45,8 @@ def sealed(store: Store) -> dict[str, bytes]:
 
 def test_the_reference_and_an_hmac_are_kept(loaded: Store) -> None:
     assert keep(loaded, DOCUMENT, VALUES) == {
-        SHARED: ("canvas", loaded.key.compute_secret_hmac(store_plans.SLUG, SHARED, "hunter2-shared")),
-        SFTP: ("sftp", loaded.key.compute_secret_hmac(store_plans.SLUG, SFTP, "hunter2-sftp")),
+        path: SecretRecord(name, loaded.key.compute_secret_hmac(store_plans.SLUG, path, value), loaded.key.id)
+        for path, name, value in ((SHARED, "canvas", "hunter2-shared"), (SFTP, "sftp", "hunter2-sftp"))
     }
 
 
@@ -80,7 +81,7 @@ def test_a_generated_secret_is_made_once(loaded: Store) -> None:
         "lti": {"platforms": {"canvas": {"id": "canvas", "shared_secret": {"generated": True}}}},
     }
     first = keep(loaded, document, {})
-    assert first[SHARED][0] is None
+    assert first[SHARED].reference is None
     value = loaded.key.decrypt(sealed(loaded)[SHARED], f"{store_plans.SLUG}/{SHARED}")
     assert len(value) > 40
     assert keep(loaded, {**document, "name": "Renamed"}, {}) == first

@@ -1,4 +1,4 @@
-"""`store`: create, show, upgrade and reassign the store."""
+"""`store`: create, show, upgrade and reassign the store, and replace its key."""
 
 import sys
 from pathlib import Path
@@ -26,14 +26,16 @@ from reconciler.store.open import (
     find_backup_command,
     list_store_revisions,
     load_store_key,
+    open_store,
     upgrade_store,
 )
 from reconciler.store.removal import seal_earlier_images
+from reconciler.store.write import KeyRotation, rotate_key
 
 
 @click.group("store")
 def group_store_commands() -> None:
-    """Create, show, upgrade or reassign the store."""
+    """Create, show, upgrade or reassign the store, or replace its key."""
 
 
 @group_store_commands.command()
@@ -126,6 +128,50 @@ def assign(location: Location) -> ExitCode:
     before = assign_environment(location.store or chosen.store, name)
     click.echo(f"environment: {name} (unchanged)" if before == name else f"environment: {before} -> {name}")
     return ExitCode.DONE
+
+
+@group_store_commands.command("rotate-key")
+@add_location_options
+def replace_store_key(location: Location) -> ExitCode:
+    """Replace the store's key, and encrypt the store's secrets anew.
+
+    Makes a new key in the key file, or takes the first one of RECONCILER_KEY. Earlier keys must stay behind it: the
+    store needs them to recognize erased people and to verify certificates. Plans, holds and their IDs from before can
+    no longer be approved or applied. If it is interrupted, run it again."""
+    name, chosen = resolve_environment(load_repository(location.directory).settings, location)
+    key_folder = find_settings_folder(location.directory) / KEY_FOLDER
+    store = open_store(location.store or chosen.store, name, make=False, key_folder=key_folder)
+    click.echo(render_rotation_text(rotate_key(store, key_folder)), nl=False)
+    return ExitCode.DONE
+
+
+def render_rotation_text(rotation: KeyRotation) -> str:
+    """Return the outcome of a rotation, and what is left to do, in lines."""
+    kept = [
+        format_count(rotation.kept[table], *words)
+        for table, words in (
+            ("secrets", ("secret", "secrets")),
+            ("erased", ("erased person", "erased people")),
+            ("certificates", ("certificate", "certificates")),
+        )
+        if rotation.kept[table]
+    ]
+    lines = [
+        f"key: {rotation.before} -> {rotation.key.id}",
+        f"{format_count(rotation.encrypted, 'secret', 'secrets')} encrypted anew",
+    ]
+    if kept:
+        lines.append(f"earlier keys are still needed to check {', '.join(kept)}: keep them behind the new one")
+    if rotation.holds:
+        lines.append(
+            f"{format_count(rotation.holds, 'hold gets', 'holds get')} a new ID with the next plan or sync;"
+            " the present IDs can no longer be approved"
+        )
+    lines.append("saved plans and plan IDs from before are refused: plan again")
+    webhook = derive_public_key(rotation.key.derive_key(WEBHOOK_KEY_PURPOSE))
+    lines.append(f"webhook key: {webhook} (give it to receivers that verify v1a signatures)")
+    lines.append("Back up the key, and give it to every process of this store.")
+    return "\n".join(lines) + "\n"
 
 
 def _seal_history(url: str, location: Location) -> None:

@@ -182,17 +182,26 @@ def _read_members(source: Path | BinaryIO, display_name: str) -> dict[str, bytes
 def _check_signature(display_name: str, members: dict[str, bytes], key: StoreKey) -> None:
     """Remove the signature from the members, and raise Refusal if it does not match them."""
     expected = members.pop(_SIGNATURE, b"")
+    if hmac.compare_digest(expected, _sign_members(members, key)):
+        return
+    is_earlier = any(hmac.compare_digest(expected, _sign_members(members, each)) for each in key.others)
+    raise Refusal(
+        [
+            _describe_bad_plan_file(
+                display_name,
+                "it was made before the store got its present key"
+                if is_earlier
+                else "its signature does not match: the file was changed after it was created",
+            )
+        ]
+    )
+
+
+def _sign_members(members: Mapping[str, bytes], key: StoreKey) -> bytes:
     signature = _create_signature(key)
     for name, content in members.items():
         _add_to_signature(signature, name, content)
-    if not hmac.compare_digest(expected, signature.hexdigest().encode()):
-        raise Refusal(
-            [
-                _describe_bad_plan_file(
-                    display_name, "its signature does not match: the file was changed after it was created"
-                )
-            ]
-        )
+    return signature.hexdigest().encode()
 
 
 def _describe_write_error(path: Path, problem: OSError) -> Diagnostic:

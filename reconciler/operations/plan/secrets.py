@@ -9,6 +9,7 @@ from reconciler.model.diagnostic import Diagnostic, Refusal, Severity, Span, bui
 from reconciler.model.ids import CustomerId
 from reconciler.operations.notify.deliver import describe_invalid_webhook_value
 from reconciler.store.key import StoreKey
+from reconciler.store.read import SecretRecord
 
 #: Path prefix of administrators' passwords, which are used only to create accounts: a changed one changes nothing.
 ADMINISTRATORS = "administrators."
@@ -44,7 +45,7 @@ class SecretStates:
 def check_secrets(
     customer: CustomerId,
     references: Iterable[SecretName],
-    stored: Mapping[str, tuple[str | None, str]],
+    stored: Mapping[str, SecretRecord],
     administrators: Collection[str],
     backend: SecretBackend,
     key: StoreKey,
@@ -53,7 +54,7 @@ def check_secrets(
 ) -> SecretStates:
     """Return the states of the secrets that a customer's document references.
 
-    stored: by path, (reference, HMAC) from the store; administrators: usernames that have accounts already;
+    stored: by path, from the store; administrators: usernames that have accounts already;
     former_id: the store's id of a renamed customer."""
     unreadable: list[Diagnostic] = []
     changed: dict[str, str] = {}
@@ -72,8 +73,8 @@ def check_secrets(
         if invalid is not None:
             unreadable.append(replace(invalid, severity=Severity.WARNING))
         if path in stored and not path.startswith(ADMINISTRATORS):
-            reference, digest = stored[path]
-            if reference == name and digest != key.compute_secret_hmac(
+            record = stored[path]
+            if record.reference == name and record.digest != key.find(record.key_id).compute_secret_hmac(
                 former_id or customer, path, value.get_secret_value()
             ):
                 changed[path] = "(changed)"

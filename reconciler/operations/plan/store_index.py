@@ -8,7 +8,7 @@ from reconciler import clock
 from reconciler.config.load import Outline
 from reconciler.model.ids import CustomerNumber, Moment
 from reconciler.model.kind import Kind
-from reconciler.store.read import CustomerRecord, KeyOwner, Reader, read_key_owners
+from reconciler.store.read import CustomerRecord, KeyOwner, Reader, SecretRecord, read_key_owners
 
 #: the time after which an LMS should have been switched over to its new secret
 LONGEST_SWITCH = timedelta(days=30)
@@ -20,8 +20,8 @@ class StoreIndex:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
-    def find_secrets(self, customer_number: CustomerNumber) -> Mapping[str, tuple[str | None, str]]:
-        """Return the (reference, HMAC) of each secret, by dotted path."""
+    def find_secrets(self, customer_number: CustomerNumber) -> Mapping[str, SecretRecord]:
+        """Return the secrets of a customer, by dotted path."""
         return self._secrets.get(customer_number, {})
 
     def count_documents(self, customer_number: CustomerNumber) -> Mapping[Kind, int]:
@@ -53,7 +53,7 @@ class StoreIndex:
         return self._reader.list_previous_secrets(clock.subtract_span(clock.get_current_moment(), LONGEST_SWITCH))
 
     @cached_property
-    def _secrets(self) -> Mapping[CustomerNumber, Mapping[str, tuple[str | None, str]]]:
+    def _secrets(self) -> Mapping[CustomerNumber, Mapping[str, SecretRecord]]:
         return self._reader.read_all_secrets()
 
     @cached_property

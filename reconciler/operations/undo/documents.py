@@ -257,7 +257,7 @@ def collect_undo_secrets(
     values: dict[str, SecretStr] = {}
     missing = []
     for path, name in find_secret_references(settings["customer"]):
-        stays = path in stored and stored[path][0] == name
+        stays = path in stored and stored[path].reference == name
         if stays and former is None:
             continue
         value = workspace.secrets.get_secret(customer.id, name)

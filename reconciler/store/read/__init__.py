@@ -26,6 +26,7 @@ from reconciler.store.read.records import CustomerRecord as CustomerRecord
 from reconciler.store.read.records import DocumentRecord as DocumentRecord
 from reconciler.store.read.records import HoldRecord as HoldRecord
 from reconciler.store.read.records import RunRecord as RunRecord
+from reconciler.store.read.records import SecretRecord as SecretRecord
 from reconciler.store.read.roster_frames import count_enrollments as count_enrollments
 from reconciler.store.read.roster_frames import list_enrollments_in_places as list_enrollments_in_places
 from reconciler.store.read.roster_frames import read_assignments as read_assignments

@@ -146,24 +146,30 @@ def filter_erased_keys(
     connection: Connection, key: StoreKey, customer_number: CustomerNumber, keys: pl.Series
 ) -> pl.Series:
     """Return the sourcedIds among `keys` whose people were erased and must not be restored."""
-    traces = {
-        trace
-        for (trace,) in connection.fetch_rows(
-            "SELECT trace FROM erased WHERE customer_id = :customer", {"customer": customer_number}
-        )
-    }
+    traces: dict[str | None, set[str]] = {}
+    for trace, key_id in connection.fetch_rows(
+        "SELECT trace, key_id FROM erased WHERE customer_id = :customer", {"customer": customer_number}
+    ):
+        traces.setdefault(key_id, set()).add(trace)
     if not traces:
         return keys.clear()
     # An HMAC cannot be computed in SQL; here it is computed only if somebody was erased, and only for `keys`.
     known = keys.drop_nulls().unique(maintain_order=True)
-    return known.filter(
-        pl.Series([make_anonymous_record(key, customer_number, each) in traces for each in known], dtype=pl.Boolean)
-    )
+    erased: set[str] = set()
+    for key_id, of_key in traces.items():
+        used = key.find(key_id)
+        erased.update(each for each in known if make_anonymous_record(used, customer_number, each) in of_key)
+    return known.filter(known.is_in(list(erased)))
 
 
 def make_anonymous_record(key: StoreKey, customer_number: CustomerNumber, sourced_id: SourcedId) -> str:
     """Return the HMAC by which the store recognizes an erased person, which reveals nothing about them."""
     return key.compute_hmac_hex("erased", f"{customer_number}\0{sourced_id}")
+
+
+def list_anonymous_records(key: StoreKey, customer_number: CustomerNumber, sourced_id: SourcedId) -> list[str]:
+    """Return the HMACs that the store may have of an erased person, one of each key that it ever had."""
+    return [make_anonymous_record(each, customer_number, sourced_id) for each in key.known]
 
 
 def _decode_images(kind: Kind, run: RunId, texts: pl.DataFrame) -> pl.DataFrame:

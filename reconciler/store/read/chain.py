@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from reconciler.model.ids import RunId
 from reconciler.store.database.connection import Connection
+from reconciler.store.errors import StoreProblem
 from reconciler.store.json_text import dump_sorted_json
 from reconciler.store.key import StoreKey
 from reconciler.store.tables import declared, record
@@ -71,6 +72,22 @@ def is_history_signed(connection: Connection, key: StoreKey) -> bool:
 
 def _read_last_certificate(connection: Connection) -> str:
     return connection.fetch_scalar("SELECT seal FROM certificates ORDER BY id DESC LIMIT 1") or ""
+
+
+def lock_store(connection: Connection, key: StoreKey) -> str | None:
+    """Lock the store's row until the transaction ends, and return the hash of the newest run.
+
+    Raises StoreProblem `key-changed` if the store has had another key since it was opened: what was written under the
+    earlier key must not be committed.
+    """
+    head, check = connection.fetch_rows(f"SELECT head_hash, key_check FROM store{connection.dialect.for_update}")[0]
+    if check != key.key_check:
+        raise StoreProblem(
+            "key-changed",
+            "the store got another key while this command ran; nothing was changed",
+            "Run the command again.",
+        )
+    return None if head is None else str(head)
 
 
 Run = Mapping[str, Any]

@@ -21,6 +21,7 @@ from reconciler.store.read.records import (
     DocumentRecord,
     HoldRecord,
     RunRecord,
+    SecretRecord,
     SnapshotRecord,
     SourceRecord,
     apply_columns,
@@ -262,13 +263,15 @@ class Reader:
         rows = self.connection.fetch_rows(select(records.runs.c.customer_slug).where(_match_runs(slug)).distinct())
         return frozenset({slug, *(CustomerId(former) for (former,) in rows)})
 
-    def read_secrets(self, customer_number: CustomerNumber) -> dict[str, tuple[str | None, str]]:
-        """Return (reference, HMAC of the value under the store key) by dotted path."""
+    def read_secrets(self, customer_number: CustomerNumber) -> dict[str, SecretRecord]:
+        """Return a customer's secrets by dotted path."""
         table = tables.secrets
         rows = self.connection.fetch_rows(
-            select(table.c.path, table.c.reference, table.c.hmac).where(table.c.customer_id == customer_number)
+            select(table.c.path, table.c.reference, table.c.hmac, table.c.key_id)
+            .where(table.c.customer_id == customer_number)
+            .order_by(table.c.path)
         )
-        return {path: (reference, digest) for path, reference, digest in sorted(rows)}
+        return {path: SecretRecord(*facts) for path, *facts in rows}
 
     def list_previous_secrets(self, set_before: Moment) -> dict[CustomerNumber, list[tuple[str, Moment]]]:
         """Return the (dotted path, moment of the run that set it) of each LMS's previous secret set before a moment."""
@@ -282,13 +285,15 @@ class Reader:
             found.setdefault(customer, []).append((path, moment))
         return found
 
-    def read_all_secrets(self) -> dict[CustomerNumber, dict[str, tuple[str | None, str]]]:
+    def read_all_secrets(self) -> dict[CustomerNumber, dict[str, SecretRecord]]:
         """Return the secrets of every customer that has any, each as from `read_secrets`."""
         table = tables.secrets
-        secrets: dict[CustomerNumber, dict[str, tuple[str | None, str]]] = {}
-        rows = self.connection.fetch_rows(select(table.c.customer_id, table.c.path, table.c.reference, table.c.hmac))
-        for customer, path, reference, digest in sorted(rows, key=lambda row: row[:2]):
-            secrets.setdefault(customer, {})[path] = (reference, digest)
+        secrets: dict[CustomerNumber, dict[str, SecretRecord]] = {}
+        rows = self.connection.fetch_rows(
+            select(table.c.customer_id, table.c.path, table.c.reference, table.c.hmac, table.c.key_id)
+        )
+        for customer, path, *facts in sorted(rows, key=lambda row: row[:2]):
+            secrets.setdefault(customer, {})[path] = SecretRecord(*facts)
         return secrets
 
     def count_live_documents(self) -> dict[CustomerNumber, dict[Kind, int]]:

@@ -26,6 +26,18 @@ def apply_columns(text: str, written: str | None, columns: Mapping[str, str]) ->
     return {**document, **changed}
 
 
+@dataclass(frozen=True, slots=True)
+class SecretRecord:
+    """A secret of a customer as last applied, without its value."""
+
+    #: None for a generated one
+    reference: str | None
+    #: HMAC of the value
+    digest: str
+    #: of the key of the HMAC; None for a row from before keys had ids
+    key_id: str | None = None
+
+
 # No slots, so that the document is parsed only if it is needed.
 @dataclass(frozen=True)
 class CustomerRecord:

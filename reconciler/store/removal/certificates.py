@@ -15,13 +15,13 @@ from reconciler.model.ids import CustomerId, Moment
 from reconciler.store.database.connection import Connection
 from reconciler.store.json_text import dump_sorted_json
 from reconciler.store.key import StoreKey
-from reconciler.store.read.chain import is_history_signed, sign_history
+from reconciler.store.read.chain import is_history_signed, lock_store, sign_history
 from reconciler.store.read.image_digests import PENDING, iter_combined_digests
 
 #: The last certificate of the page after `:last`.
 PAGE_END_SQL = "SELECT max(id) FROM (SELECT id FROM certificates WHERE id > :last ORDER BY id LIMIT 5000) page"
 
-COLUMNS = ("id", "kind", "customer_slug", "request", "at", "actor", "counts", "seal", "images")
+COLUMNS = ("id", "kind", "customer_slug", "request", "at", "actor", "counts", "seal", "images", "key_id")
 
 
 class CertificateKind(StrEnum):
@@ -51,6 +51,8 @@ class Certificate:
     signature: str = ""
     #: the digests of the before-images that it removed, changed or sealed, combined; None if there are none
     images: str | None = None
+    #: of the key of the signature; None for a certificate from before keys had ids
+    key_id: str | None = None
 
     def compute_signature(self, key: StoreKey, previous: str) -> str:
         """Return the HMAC of the certificate. previous: the signature of the previous one, empty for the first.
@@ -66,11 +68,11 @@ def issue_certificate(connection: Connection, key: StoreKey, certificate: Certif
     """Save a certificate and return it with its id, signature and the digests of the before-images that were removed in
     this transaction. Locks the store's row, so that certificates are issued one at a time.
     """
-    head = connection.fetch_scalar(f"SELECT head_hash FROM store{connection.dialect.for_update}")
+    head = lock_store(connection, key)
     was_signed = is_history_signed(connection, key)
     previous = connection.fetch_scalar("SELECT seal FROM certificates ORDER BY id DESC LIMIT 1") or ""
     number = int(connection.generate_ids("certificates", 1)[0])
-    numbered = replace(certificate, id=number, images=_assign_image_digests(connection, number))
+    numbered = replace(certificate, id=number, images=_assign_image_digests(connection, number), key_id=key.id)
     signed = replace(numbered, signature=numbered.compute_signature(key, previous))
     connection.execute(
         f"INSERT INTO certificates ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})",
@@ -84,6 +86,7 @@ def issue_certificate(connection: Connection, key: StoreKey, certificate: Certif
             "counts": dump_sorted_json(dict(signed.counts)),
             "seal": signed.signature,
             "images": signed.images,
+            "key_id": signed.key_id,
         },
     )
     if was_signed:
@@ -103,8 +106,8 @@ def list_certificates(connection: Connection, which: str = "1 = 1", **facts: obj
     """Return certificates, oldest first. which: SQL condition with the parameters `facts`."""
     rows = connection.fetch_rows(f"SELECT {', '.join(COLUMNS)} FROM certificates WHERE {which} ORDER BY id", facts)
     return tuple(
-        Certificate(number, CertificateKind(kind), customer, request, at, actor, orjson.loads(counts), seal, images)
-        for number, kind, customer, request, at, actor, counts, seal, images in rows
+        Certificate(number, CertificateKind(kind), customer, request, at, actor, orjson.loads(counts), *more)
+        for number, kind, customer, request, at, actor, counts, *more in rows
     )
 
 
@@ -122,7 +125,8 @@ def find_broken_certificate(connection: Connection, key: StoreKey) -> int | None
     previous, last = "", 0
     while page := list_certificates(connection, f"id > :last AND id <= ({PAGE_END_SQL})", last=last):
         for certificate in page:
-            if not hmac.compare_digest(certificate.signature, certificate.compute_signature(key, previous)):
+            used = key.find(certificate.key_id)
+            if not hmac.compare_digest(certificate.signature, certificate.compute_signature(used, previous)):
                 return certificate.id
             previous = certificate.signature
         last = page[-1].id

@@ -13,7 +13,7 @@ from reconciler.store.database.lock import lock_customer
 from reconciler.store.errors import StoreProblem
 from reconciler.store.key import StoreKey
 from reconciler.store.open import Store
-from reconciler.store.read.before_images import make_anonymous_record
+from reconciler.store.read.before_images import list_anonymous_records, make_anonymous_record
 from reconciler.store.removal.certificates import Certificate, CertificateKind, issue_certificate, list_certificates
 from reconciler.store.removal.image_digests import digest_cleared_images
 from reconciler.store.removal.person import (
@@ -149,10 +149,14 @@ def lift_erasure(store: Store, job: ErasureJob, sourced_id: SourcedId) -> Certif
         lock_customer(store.dialect, job.slug, job.lock_timeout) as connection,
         connection.open_write_transaction(),
     ):
-        facts = {"customer": number, "trace": make_anonymous_record(store.key, number, sourced_id)}
-        if not connection.fetch_rows("SELECT 1 FROM erased WHERE customer_id = :customer AND trace = :trace", facts):
+        removed = 0
+        for trace in list_anonymous_records(store.key, number, sourced_id):
+            facts = {"customer": number, "trace": trace}
+            found = "FROM erased WHERE customer_id = :customer AND trace = :trace"
+            removed += len(connection.fetch_rows(f"SELECT 1 {found}", facts))
+            connection.execute(f"DELETE {found}", facts)
+        if not removed:
             return None
-        connection.execute("DELETE FROM erased WHERE customer_id = :customer AND trace = :trace", facts)
         return job.issue_certificate(connection, store.key, CertificateKind.LIFT, {"erased": 1})
 
 
@@ -161,13 +165,15 @@ def find_erasure_certificate(
 ) -> Certificate | None:
     """Return the certificate of an erased person, or None if nobody with this sourcedId was erased."""
     with store.open_connection() as connection, connection.open_read_transaction():
-        found = list_certificates(
-            connection,
-            "id IN (SELECT certificate_id FROM erased WHERE customer_id = :customer AND trace = :trace)",
-            customer=customer_number,
-            trace=make_anonymous_record(store.key, customer_number, sourced_id),
-        )
-        return next(iter(found), None)
+        for trace in list_anonymous_records(store.key, customer_number, sourced_id):
+            for certificate in list_certificates(
+                connection,
+                "id IN (SELECT certificate_id FROM erased WHERE customer_id = :customer AND trace = :trace)",
+                customer=customer_number,
+                trace=trace,
+            ):
+                return certificate
+        return None
 
 
 def is_configured_administrator(connection: Connection, account: int) -> bool:
@@ -232,11 +238,13 @@ def _save_anonymous_records(
     """Save the HMAC of every sourcedId that the person ever had."""
     for sourced_id in person.sourced_ids:
         connection.execute(
-            "INSERT INTO erased (customer_id, trace, certificate_id) VALUES (:customer, :trace, :certificate)"
+            "INSERT INTO erased (customer_id, trace, certificate_id, key_id)"
+            " VALUES (:customer, :trace, :certificate, :key)"
             " ON CONFLICT (customer_id, trace) DO UPDATE SET certificate_id = excluded.certificate_id",
             {
                 "customer": customer_number,
                 "trace": make_anonymous_record(key, customer_number, sourced_id),
                 "certificate": certificate,
+                "key": key.id,
             },
         )

@@ -13,6 +13,7 @@ from reconciler.store.database.connection import Connection
 from reconciler.store.errors import StoreProblem
 from reconciler.store.key import NONCE_BYTES, StoreKey
 from reconciler.store.open import Store
+from reconciler.store.read.chain import lock_store
 
 PURPOSE = "held-plan"
 #: Bytes per row, small enough for both databases.
@@ -30,7 +31,10 @@ SCHEMA: dict[str, type[pl.DataType]] = {
 def save_held_plan(
     store: Store, customer_number: CustomerNumber, hold: HoldId, plan_id: PlanId, content: bytes, now: Moment
 ) -> bool:
-    """Save a plan file in place of the customer's previous one. Return False, and save nothing, if the hold ended."""
+    """Save a plan file in place of the customer's previous one. Return False, and save nothing, if the hold ended.
+
+    Raises StoreProblem `key-changed` if the hold's ID belongs to an earlier key.
+    """
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     cipher = AESGCM(store.key.derive_key(PURPOSE))
@@ -45,6 +49,7 @@ def save_held_plan(
         orient="row",
     )
     with store.open_connection() as connection, connection.open_write_transaction():
+        lock_store(connection, store.key)
         if not connection.fetch_rows(
             "SELECT 1 FROM holds WHERE customer_id = :customer AND hold_id = :hold" + connection.dialect.for_update,
             {"customer": customer_number, "hold": hold},

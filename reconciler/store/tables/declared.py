@@ -88,6 +88,8 @@ secrets = Table(
     Column("hmac", Text, nullable=False),
     Column("ciphertext", LargeBinary),
     Column("changed_run", BigInteger, nullable=False),
+    # Of the key of hmac and ciphertext; null in rows from before keys had ids (here and in other tables).
+    Column("key_id", Text),
 )
 
 #: An LMS of a customer, by the consumer key of its launches. The rows follow the customer's document.

@@ -107,8 +107,9 @@ certificates = Table(
     Column("counts", Text, nullable=False),
     # The digests of the before-images that it removed, changed or sealed, combined; null if there are none.
     Column("images", Text),
-    # HMAC of the row under the store key.
+    # HMAC of the row under the store key of that time.
     Column("seal", Text, nullable=False),
+    Column("key_id", Text),
     sqlite_autoincrement=True,
 )
 
@@ -119,6 +120,8 @@ erased = Table(
     Column("customer_id", BigInteger, primary_key=True),
     Column("trace", Text, primary_key=True),
     Column("certificate_id", BigInteger, nullable=False),
+    # Of the key of trace, which nobody can compute anew.
+    Column("key_id", Text),
 )
 
 #: The last good roster of a customer.

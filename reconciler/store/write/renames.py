@@ -52,19 +52,21 @@ def _rewrite_secrets(context: WriteContext, former_id: CustomerId) -> None:
     """
     connection = context.connection
     rows = connection.fetch_rows(
-        "SELECT path, ciphertext FROM secrets WHERE customer_id = :customer ORDER BY path", context.facts
+        "SELECT path, ciphertext, key_id FROM secrets WHERE customer_id = :customer ORDER BY path", context.facts
     )
-    for path, ciphertext in rows:
+    for path, ciphertext, key_id in rows:
         facts = {**context.facts, "path": path}
         if ciphertext is None:
             connection.execute("DELETE FROM secrets WHERE customer_id = :customer AND path = :path", facts)
             continue
-        value = context.key.decrypt(bytes(ciphertext), f"{former_id}/{path}")
+        value = context.key.find(key_id).decrypt(bytes(ciphertext), f"{former_id}/{path}")
         connection.execute(
-            "UPDATE secrets SET hmac = :digest, ciphertext = :sealed WHERE customer_id = :customer AND path = :path",
+            "UPDATE secrets SET hmac = :digest, ciphertext = :sealed, key_id = :key"
+            " WHERE customer_id = :customer AND path = :path",
             {
                 **facts,
                 "digest": context.key.compute_secret_hmac(context.slug, path, value),
+                "key": context.key.id,
                 "sealed": context.key.encrypt(value, f"{context.slug}/{path}"),
             },
         )

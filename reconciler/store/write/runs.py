@@ -12,7 +12,7 @@ from reconciler.model.plan import CustomerPlan, Hold
 from reconciler.store.database.connection import Connection
 from reconciler.store.json_text import dump_sorted_json
 from reconciler.store.key import StoreKey
-from reconciler.store.read.chain import HASHED_COLUMNS, hash_run, sign_history
+from reconciler.store.read.chain import HASHED_COLUMNS, hash_run, lock_store, sign_history
 from reconciler.store.read.records import HoldScope
 from reconciler.store.sync.held_plans import delete_held_plans
 from reconciler.store.write.journal import record_image_digests
@@ -25,7 +25,7 @@ def record_run(connection: Connection, key: StoreKey, run: Mapping[str, Any]) ->
     run: `HASHED_COLUMNS`, customer_id and undoes.
     """
     sealed = {**run, "journal_digest": record_image_digests(connection, key, run["id"])}
-    previous = connection.fetch_scalar(f"SELECT head_hash FROM store{connection.dialect.for_update}")
+    previous = lock_store(connection, key)
     digest = hash_run(previous, sealed)
     columns = ("customer_id", *HASHED_COLUMNS, "undoes", "journal_digest", "previous_hash", "hash")
     connection.execute(

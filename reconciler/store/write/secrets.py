@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import SecretStr
 
+from reconciler.store.read.records import SecretRecord
 from reconciler.store.write.rows import WriteContext
 
 #: The web service needs the values of secrets below this path.
@@ -32,9 +33,9 @@ def save_secrets(context: WriteContext, document: Mapping[str, object], values: 
     values: by path; a secret without a value keeps the stored one.
     """
     stored = {
-        path: (reference, digest)
-        for path, reference, digest in context.connection.fetch_rows(
-            "SELECT path, reference, hmac FROM secrets WHERE customer_id = :customer", context.facts
+        path: SecretRecord(*facts)
+        for path, *facts in context.connection.fetch_rows(
+            "SELECT path, reference, hmac, key_id FROM secrets WHERE customer_id = :customer", context.facts
         )
     }
     places = dict(find_secret_paths(document))
@@ -49,25 +50,36 @@ def save_secrets(context: WriteContext, document: Mapping[str, object], values: 
 
 
 def _choose_secret_value(
-    path: str, name: str | None, values: Mapping[str, SecretStr], stored: Mapping[str, tuple[str | None, str]]
+    path: str, name: str | None, values: Mapping[str, SecretStr], stored: Mapping[str, SecretRecord]
 ) -> str | None:
     if name is not None:
         return values[path].get_secret_value() if path in values else None
-    exists = path in stored and stored[path][0] is None
+    exists = path in stored and stored[path].reference is None
     return None if exists else randomness.token_urlsafe(GENERATED_BYTES)
 
 
 def _save_secret(
-    context: WriteContext, path: str, reference: str | None, value: str, before: tuple[str | None, str] | None
+    context: WriteContext, path: str, reference: str | None, value: str, before: SecretRecord | None
 ) -> None:
-    digest = context.key.compute_secret_hmac(context.slug, path, value)
-    if before == (reference, digest):
+    known = context.key if before is None else context.key.find(before.key_id)
+    is_same = before is not None and before.digest == known.compute_secret_hmac(context.slug, path, value)
+    if before is not None and is_same and before.reference == reference and known is context.key:
         return
+    digest = context.key.compute_secret_hmac(context.slug, path, value)
     ciphertext = context.key.encrypt(value, f"{context.slug}/{path}") if path.startswith(SERVED_PREFIX) else None
     context.connection.execute(
-        "INSERT INTO secrets (customer_id, path, reference, hmac, ciphertext, changed_run)"
-        " VALUES (:customer, :path, :reference, :digest, :ciphertext, :run)"
+        "INSERT INTO secrets (customer_id, path, reference, hmac, ciphertext, changed_run, key_id)"
+        " VALUES (:customer, :path, :reference, :digest, :ciphertext, :run, :key)"
         " ON CONFLICT (customer_id, path) DO UPDATE SET reference = excluded.reference, hmac = excluded.hmac,"
-        " ciphertext = excluded.ciphertext, changed_run = excluded.changed_run",
-        {**context.facts, "path": path, "reference": reference, "digest": digest, "ciphertext": ciphertext},
+        " ciphertext = excluded.ciphertext, key_id = excluded.key_id,"
+        # The same value under another key is no change of the secret.
+        f" changed_run = {'secrets.changed_run' if is_same else 'excluded.changed_run'}",
+        {
+            **context.facts,
+            "path": path,
+            "reference": reference,
+            "digest": digest,
+            "ciphertext": ciphertext,
+            "key": context.key.id,
+        },
     )
