@@ -51,6 +51,13 @@ lessons: [leaves]
 lti: {auto_provisioning: true}
 """
 LESSON = "kind: lesson\nid: leaves\ntitle: Leaves\nurl: https://lessons.example/leaves\n"
+#: by path
+DOCUMENTS = {
+    "reconciler.yaml": 'format: 1\nenvironments: {test: {store: "sqlite:///store.db"}}\n',
+    "customers/lessons/leaves.yaml": LESSON,
+    "customers/springfield/customer.yaml": CUSTOMER,
+    "customers/springfield/communities/high.yaml": COMMUNITY,
+}
 #: by variable
 SECRETS = {
     "RECONCILER_SECRET__SPRINGFIELD__CANVAS": "canvas-shared-secret-1",
@@ -70,10 +77,8 @@ def list_recorded_revisions(branch: schema.MigrationBranch) -> list[str]:
 
 
 def write_documents(project: Project) -> None:
-    project.write("reconciler.yaml", 'format: 1\nenvironments: {test: {store: "sqlite:///store.db"}}\n')
-    project.write("customers/lessons/leaves.yaml", LESSON)
-    project.write("customers/springfield/customer.yaml", CUSTOMER)
-    project.write("customers/springfield/communities/high.yaml", COMMUNITY)
+    for name, content in DOCUMENTS.items():
+        project.write(name, content)
 
 
 def build_old_store(url: str, revision: str) -> None:

@@ -19,8 +19,9 @@ from psycopg import sql
 
 from reconciler.store.database.postgresql import complete_uri
 from reconciler.store.database.schema import BRANCHES
+from reconciler.store.key import StoreKey
 from reconciler.store.tables import durable, volatile
-from tests.support.customers.project import ENVIRONMENT
+from tests.support.customers.project import ENVIRONMENT, KEY
 
 #: That of the fixture `postgresql_store`.
 DATABASE = "reconciler_test"
@@ -80,8 +81,8 @@ def emptied(url: str) -> str:
         )
         connection.execute(
             "UPDATE store SET catalogue_digest = NULL, catalogue_run = 0, catalogue_writes = 0, head_hash = NULL,"
-            " head_seal = NULL, environment = %s",
-            [ENVIRONMENT],
+            " head_seal = NULL, environment = %s, key_check = %s",
+            [ENVIRONMENT, StoreKey(KEY).key_check],
         )
         for branch in BRANCHES:
             statement = sql.SQL("UPDATE {} SET version_num = {}")
