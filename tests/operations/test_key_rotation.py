@@ -197,7 +197,7 @@ def test_186_pseudonyms_of_earlier_reports_still_find_the_person(kept: Keeper) -
 MOMENTS = {
     "before the key file": ("reconciler.store.open.put_new_key_first", False),
     "between file and database": ("reconciler.store.write.key_rotation._refuse_earlier_key", False),
-    "within the transaction": ("reconciler.store.write.key_rotation._sign_head", False),
+    "within the transaction": ("reconciler.store.write.key_rotation.sign_history", False),
     "after the commit": ("reconciler.cli.commands.store.render_rotation_text", True),
 }
 

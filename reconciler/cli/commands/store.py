@@ -160,8 +160,8 @@ def render_rotation_text(rotation: KeyRotation) -> str:
         f"key: {rotation.before} -> {rotation.key.id}",
         f"{format_count(rotation.encrypted, 'secret', 'secrets')} encrypted anew",
     ]
-    if kept:
-        lines.append(f"earlier keys are still needed to check {', '.join(kept)}: keep them behind the new one")
+    kept.append("the history")
+    lines.append(f"earlier keys are still needed to check {', '.join(kept)}: keep them behind the new one")
     if rotation.holds:
         lines.append(
             f"{format_count(rotation.holds, 'hold gets', 'holds get')} a new ID with the next plan or sync;"

@@ -55,7 +55,7 @@ class MigrationBranch:
         return tuple(reversed([script.revision for script in scripts]))
 
 
-DURABLE = MigrationBranch("durable", "schema_revision", "0012")
+DURABLE = MigrationBranch("durable", "schema_revision", "0013")
 VOLATILE = MigrationBranch("volatile", "volatile_revision", "0002")
 BRANCHES = (DURABLE, VOLATILE)
 

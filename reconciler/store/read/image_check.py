@@ -136,14 +136,22 @@ def _iter_checked_pages(connection: Connection) -> Iterator[pl.DataFrame]:
 
 def _check_images(page: pl.DataFrame, key: StoreKey) -> tuple[int, list[ImageMismatch]]:
     """Return the number of intact before-images and the mismatches of a page."""
+    wrong = _find_wrong_images(page, key)
+    for earlier in key.others:
+        wrong = _find_wrong_images(wrong.select(page.columns), earlier)
+    present = pl.col("entry_id").is_not_null()
+    intact = page.filter(present).height - wrong.filter(present).height
+    return intact, [_describe_mismatch(row) for row in wrong.head(MAX_MISMATCHES).iter_rows(named=True)]
+
+
+def _find_wrong_images(page: pl.DataFrame, key: StoreKey) -> pl.DataFrame:
+    """Return the rows whose digest is not that of the before-image under this key, with the latter as `found`."""
     present = page.filter(pl.col("entry_id").is_not_null())
     found = digest_images(present.select(list(IMAGE_SCHEMA)), key, BY_RUN).rename({"digest": "found"})
     compared = page.join(
         found.select(pl.col("entry_id").alias("entry"), "found"), on="entry", how="left", maintain_order="left"
     )
-    wrong = compared.filter(pl.col("digest").ne_missing(pl.col("found")))
-    intact = compared.height - wrong.height - compared.filter(pl.col("found").is_null()).height
-    return intact, [_describe_mismatch(row) for row in wrong.head(MAX_MISMATCHES).iter_rows(named=True)]
+    return compared.filter(pl.col("digest").ne_missing(pl.col("found")))
 
 
 def _describe_mismatch(row: dict[str, object]) -> ImageMismatch:
@@ -185,7 +193,10 @@ def _find_altered_runs(connection: Connection, key: StoreKey) -> Iterator[ImageM
     """Yield the runs of earlier versions whose customer was altered."""
     last = 0
     while not (page := connection.fetch_frame(SEALED_RUNS_SQL, RUN_SCHEMA, {"run": last})).is_empty():
-        found = digest_runs(page.select("run_id", "customer_id"), key, BY_RUN)["digest"]
-        for run in page.filter(page["digest"].ne_missing(found))["run_id"]:
+        wrong = page
+        for each in key.known:
+            found = digest_runs(wrong.select("run_id", "customer_id"), each, BY_RUN)["digest"]
+            wrong = wrong.filter(wrong["digest"].ne_missing(found))
+        for run in wrong["run_id"]:
             yield ImageMismatch(f"the customer of run {run} was altered after it was written", RunId(run))
         last = page["run_id"][-1]

@@ -89,7 +89,7 @@ def issue_certificate(connection: Connection, key: StoreKey, certificate: Certif
             "key_id": signed.key_id,
         },
     )
-    if was_signed:
+    if was_signed and head is not None:
         # Never sign a history that was altered, so that the alteration stays visible.
         sign_history(connection, key, head)
     return signed
