@@ -128,8 +128,9 @@ def test_36_spreadsheet_formula_is_kept_and_shown_on_one_line(school: School, va
         shown = school.project.run("plan", "springfield", "--zip", back, "--people", "full", "--format", output).out
         assert "\t" not in shown
         assert "\r" not in shown
-        text = html.unescape(shown)
-        assert any(cell.format(value.strip()) in text for cell in ("{} →", "`{}`", "<code>{}</code>", ">{}<"))
+        # A bar would end the cell of a Markdown table.
+        name = value.strip().replace("|", "\\u007c") if output == "markdown" else value.strip()
+        assert any(cell.format(name) in html.unescape(shown) for cell in ("{} →", "`{}`", "<code>{}</code>", ">{}<"))
 
 
 def test_36_carriage_return_outside_quotes_breaks_only_its_row(school: School) -> None:

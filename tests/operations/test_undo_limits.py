@@ -40,6 +40,27 @@ def test_deletions_of_an_undo_are_held_and_released_by_id(springfield: Project) 
     assert (newest["approvals"], newest["undoes"]) == ([hold["id"]], run)
 
 
+def test_200_undo_that_would_empty_a_grade_is_held(springfield: Project) -> None:
+    more = DAY_ONE
+    for number in range(2):
+        more = more.with_user(f"u-9{number:02d}", grades="12")
+    run = applied(springfield, more)
+    hold = planned(springfield, run).json["customers"][0]["hold"]
+    assert (hold["people"], hold["causes"][0]) == (2, "Nobody of grade 12 would be left: all 2 would go.")
+    undo(springfield, run, code=3)
+    assert account(springfield, "u-900")[-1]
+
+    undo(springfield, run, "--approve", hold["id"])
+    assert is_as_of(springfield, DAY_ONE)
+
+
+def test_200_values_are_put_back_without_a_limit(springfield: Project) -> None:
+    more = DAY_ONE.with_rows("users", [{**row, "middleName": "X"} for row in DAY_ONE.tables["users"]])
+    run = applied(springfield, more)
+    undo(springfield, run)
+    assert is_as_of(springfield, DAY_ONE)
+
+
 def test_undo_may_delete_freely_within_the_limits(springfield: Project) -> None:
     run = applied(springfield, DAY_ONE.with_user("u-one").with_user("u-two"))
     undo(springfield, run)

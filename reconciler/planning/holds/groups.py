@@ -1,7 +1,8 @@
 """Holds the removal of everyone of a grade, a role or both, at one school or at all: an export probably left them out.
 
 A group is held only if all its people leave and nobody comes or moves up into it, so that a promotion is no loss. A
-pre-approval of people who leave releases their groups too, because a graduating class is one.
+pre-approval of people who leave releases their groups too, because a graduating class is one. The same is true of an
+undo that takes a whole group back.
 """
 
 from collections.abc import Iterable
@@ -59,7 +60,7 @@ def find_emptied_groups(state: HoldState, users: pl.DataFrame, limits: Iterable[
     `limits` holds as a whole."""
     leaving = users.filter(is_leaving(Kind.USER) & match_counted_rows(*PEOPLE_LOSS_LIMITS))
     held = leaving["live_id"].clear().alias("id")
-    if state.inputs.matching is None or leaving.height < FEWEST:
+    if leaving.height < FEWEST:
         return EmptiedGroups(held, ())
     gone = leaving.select(pl.col("live_id").alias("id"), pl.lit(True).alias("gone"))
     before = _list_members_before(state).join(gone, on="id", how="left")

@@ -63,7 +63,7 @@ class _ClearedField:
 def hold_vanishing_values(state: HoldState) -> HoldState:
     """Hold the updates that clear a field of more rows than allowed, of the customer's or of one school's people."""
     if state.inputs.matching is None:
-        # An undo clears what a run had filled in.
+        # An undo clears only what the run had filled in, and lists it; nobody leaves by that.
         return state
     for kind in ROSTER_KINDS:
         for name, words in FIELDS[kind].items():
