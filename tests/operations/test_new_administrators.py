@@ -207,3 +207,36 @@ def test_lost_invitations_can_be_made_again_as_described(project: Project) -> No
     again = (project.folder / "invitations-springfield-run-3.txt").read_text()
     assert again.startswith("zed.quill: ")
     assert again not in lost
+
+
+@pytest.mark.parametrize("has_password", [False, True])
+def test_201_undo_says_how_many_invitations_it_makes(project: Project, has_password: bool) -> None:
+    """Of an administrator who was removed before, or after, choosing a password."""
+    project.customer(org=None)
+    replaced(project, f"  - {{{ADA}}}\n", f"  - {{{ADA}}}\n  - {{{ZED}}}\n")
+    assert project.apply().code == 0
+    if has_password:
+        with project.by_hand() as cursor:
+            cursor.execute("UPDATE accounts SET password_hash = 'x' WHERE username = 'zed.quill'")
+    replaced(project, f"  - {{{ZED}}}\n", "")
+    assert project.apply().code == 0
+    ((run,),) = project.ask("SELECT max(id) FROM runs")
+    before = len(list(project.folder.glob("invitations-*")))
+
+    undone = project.run("undo", str(run), "--yes")
+    assert undone.code == 0, undone.err
+    said = "the password stays, so that no invitation link is made" if has_password else "and makes 1 invitation link"
+    assert f"undo brings back 1 administrator{'; ' if has_password else ' '}{said}" in undone.out
+    assert len(list(project.folder.glob("invitations-*"))) - before == (not has_password)
+
+
+def test_201_undo_of_a_deactivation_makes_none(project: Project) -> None:
+    path = project.customer(org=None)
+    assert project.apply().code == 0
+    path.write_text(path.read_text() + "status: deactivated\n")
+    plan = project.plan().json["customers"][0]
+    project.apply("springfield", *(["--approve", plan["hold"]["id"]] if plan["hold"] else []))
+    ((run,),) = project.ask("SELECT max(id) FROM runs")
+    undone = project.run("undo", str(run), "--yes")
+    assert (undone.code, "invitation" in undone.out) == (0, False), undone.err
+    assert project.ask("SELECT status FROM customers") == [("active",)]

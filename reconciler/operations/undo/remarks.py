@@ -10,7 +10,7 @@ from reconciler.model.diagnostic import Diagnostic, Span, build_info, build_warn
 from reconciler.model.kind import Kind
 from reconciler.operations.undo.documents import SkippedDocument
 from reconciler.planning.undo import SpareReason
-from reconciler.store.read import RunRecord
+from reconciler.store.read import AdministratorAccount, RunRecord, count_invitations
 
 #: skipped rows that are named for each reason; the others are counted
 SHOWN_PER_REASON = 1000
@@ -107,6 +107,32 @@ def _describe_row(row: Mapping[str, object], why: SpareReason, pseudonym: Pseudo
 def _format_sentence(kind: Kind, key: str, why: SpareReason, run: int | None) -> str:
     who = f"by run {run}" if run is not None else "outside reconciler"
     return f"{kind} {key} {SKIP_REASON_WORDS[why][0].format(who=who)}; skipped"
+
+
+def describe_invitations(
+    changes: Iterable[Change], document: Mapping[str, object], accounts: Mapping[str, AdministratorAccount]
+) -> Iterator[Diagnostic]:
+    """Yield how many administrators come back, and how many of them get an invitation link.
+
+    document: the customer's after the undo. accounts: of its administrators in the store, by username."""
+    administrators = document.get("administrators")
+    if not isinstance(administrators, Mapping) or not any(change.kind is Kind.CUSTOMER for change in changes):
+        return
+    returning = sum(username not in accounts or accounts[username].tombstoned for username in administrators)
+    if not returning:
+        return
+    who = "1 administrator" if returning == 1 else f"{returning} administrators"
+    number = count_invitations(administrators, accounts)
+    if number:
+        links = "1 invitation link" if number == 1 else f"{number} invitation links"
+        yield build_info(
+            "invitations",
+            f"undo brings back {who} and makes {links} for those without a password",
+            hint="Run undo on a terminal, or in a folder that you can write to and that is kept.",
+        )
+    else:
+        passwords = "the password stays" if returning == 1 else "the passwords stay"
+        yield build_info("invitations", f"undo brings back {who}; {passwords}, so that no invitation link is made")
 
 
 def describe_moved_identities(number: int) -> Iterator[Diagnostic]:

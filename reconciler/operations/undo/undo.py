@@ -33,6 +33,7 @@ from reconciler.store.read import (
     count_moved_identities,
     filter_erased_keys,
     list_enrollments_in_places,
+    read_administrators,
     read_enrollments_by_id,
     read_limit_uses,
     read_touched_rows,
@@ -235,6 +236,11 @@ def _collect_diagnostics(
             documents.skipped,
             _count_lost_rows(run, undone),
             lambda kind, sourced_id: key.make_pseudonym(kind, record.slug, sourced_id),
+        ),
+        *remarks.describe_invitations(
+            documents.changes,
+            customer.document if customer else {},
+            read_administrators(reader.connection, record.id),
         ),
         *remarks.describe_moved_identities(count_moved_identities(reader.connection, record.id, run.id)),
         *remarks.warn_about_sources(

@@ -1,5 +1,6 @@
 """Read the store in one consistent view: customers, documents, rosters, runs and holds."""
 
+from reconciler.store.read.administrators import AdministratorAccount as AdministratorAccount
 from reconciler.store.read.administrators import count_invitations as count_invitations
 from reconciler.store.read.administrators import read_administrators as read_administrators
 from reconciler.store.read.before_images import count_moved_identities as count_moved_identities
