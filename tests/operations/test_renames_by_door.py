@@ -451,3 +451,66 @@ def test_142_rename_that_was_half_applied_is_mended(springfield: Project, monkey
     assert project.apply().code == 0
     assert project.ask("select slug, tombstoned_at from customers") == [("shelbyville", None)]
     assert everything(project) == before
+
+
+def approved(project: Project) -> Result:
+    """Apply all that waits, each hold approved."""
+    holds = [each["hold"]["id"] for each in project.plan().json["customers"] if each["hold"]]
+    return project.apply(*(word for hold in holds for word in ("--approve", hold)))
+
+
+def add_former_id(project: Project) -> None:
+    path = project.folder / "customers/shelbyville/customer.yaml"
+    path.write_text(path.read_text().replace("name: Springfield", "previously: [springfield]\nname: Springfield"))
+
+
+def test_195_removed_half_of_a_rename_comes_back_by_previously(
+    springfield: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both halves are approved; the new one fails, because its consumer key is reserved for the old one."""
+    before = everything(springfield)
+    moved(springfield, monkeypatch)
+    assert approved(springfield).code == 5
+    assert [slug for (slug,) in springfield.ask("select slug from customers")] == ["springfield"]
+    add_former_id(springfield)
+    assert springfield.apply().code == 0
+    assert springfield.ask("select slug, tombstoned_at from customers") == [("shelbyville", None)]
+    assert everything(springfield) == before
+
+
+def test_195_customer_that_was_removed_and_created_anew_is_mended(
+    springfield: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both halves are applied, and the new customer got people of its own by a roster."""
+    project = springfield
+    project.customer()
+    assert project.apply("--yes").code == 0
+    before = everything(project)
+    renamed(project, monkeypatch, more="")
+    path = project.folder / "customers/shelbyville/customer.yaml"
+    path.write_text(path.read_text().replace("previously: [springfield]\n", ""))
+    assert approved(project).code == 0
+    bundle = DAY_ONE.zip(project.folder / "again.zip")
+    assert project.apply("shelbyville", "--zip", bundle).code == 0
+    add_former_id(project)
+    assert "undo the run that removed springfield (reconciler history springfield)" in hint_of_rename(project)
+    removed, created = (
+        project.ask(f"select max(id) from runs where customer_slug = '{slug}' and counts like '%{what}%'")[0][0]
+        for slug, what in (("springfield", '"customer":{"delete"'), ("shelbyville", '"customer":{"create"'))
+    )
+    loaded_again = last_run(project)
+    assert undo(project, removed).code == 0
+    assert "reconciler erase shelbyville --request REF" in hint_of_rename(project)
+    for run in (loaded_again, created):
+        assert undo(project, run, "--approve", planned_hold(project, run)).code == 0
+    assert project.run("erase", "shelbyville", "--request", "T-1", "--yes").code == 0
+    assert project.apply().code == 0
+    assert project.ask("select slug, tombstoned_at from customers") == [("shelbyville", None)]
+    assert everything(project) == before
+
+
+def hint_of_rename(project: Project) -> str:
+    """The hint of the plan's warning that a customer is not renamed."""
+    found = [each for one in project.plan().json["customers"] for each in one["diagnostics"]]
+    (hint,) = [each["hint"] for each in found if each["code"] == "not-renamed"]
+    return str(hint)

@@ -194,3 +194,20 @@ def test_return_or_creation_under_another_id_is_the_pull_requests_doing() -> Non
     old, new = document("high", name="High"), document("north", "high", name="High")
     assert causes(applied(old), wanted(new), applied(old, gone=True))[""] is ChangeCause.PR
     assert causes(applied(old), wanted(new), {})[""] is ChangeCause.PR
+
+
+@pytest.mark.parametrize(
+    ("files", "stored", "found"),
+    [
+        ({"a": ["b"]}, {"a": LIVE, "b": GONE}, {"a": "b"}),
+        ({"a": ["c", "b"]}, {"a": LIVE, "b": GONE}, {"a": "b"}),
+        ({"a": ["b"]}, {"a": StoredDocument(["b"]), "b": GONE}, {}),
+        ({"a": ["b"]}, {"a": GONE, "b": GONE}, {}),
+        ({"a": ["b"], "b": []}, {"a": LIVE, "b": GONE}, {}),
+        ({"a": ["b", "c"]}, {"a": LIVE, "b": GONE, "c": LIVE}, {"a": "b"}),
+    ],
+)
+def test_195_removed_former_document_beside_a_live_one_is_reported(
+    files: dict[str, list[str]], stored: dict[str, StoredDocument], found: dict[str, str]
+) -> None:
+    assert find_renames(files, stored).removed_beside_live == found

@@ -37,7 +37,7 @@ class CustomerRenames:
         store = self.renames
         mine = (
             {customer: each[customer]} if customer in each else {}
-            for each in (store.conflicts_with_removed, store.conflicts_with_live)
+            for each in (store.conflicts_with_removed, store.conflicts_with_live, store.removed_beside_live)
         )
         return tuple(describe_failed_renames(Kind.CUSTOMER, DocumentRenames({}, *mine), {customer: span}))
 
@@ -128,6 +128,16 @@ def describe_failed_renames(
             spans.get(name),
             f"Use previously only for a new ID; the existing {kind} {name} stays as it is."
             + (f" {_MEND_CREATED_CUSTOMER.format(name=name)}" if kind is Kind.CUSTOMER else ""),
+        )
+
+    for name, former in renames_found.removed_beside_live.items() if kind is Kind.CUSTOMER else ():
+        yield build_warning(
+            "not-renamed",
+            f"{kind} {former} does not become {name}: {kind} {name} already exists; {former} stays removed, and a purge"
+            " deletes it",
+            spans.get(name),
+            f"If {name} was created where {name} should have been the new ID, undo the run that removed {former} "
+            f"(reconciler history {former}); then plan again.",
         )
 
 

@@ -31,6 +31,8 @@ class DocumentRenames(Generic[IdT]):
     conflicts_with_removed: Mapping[IdT, IdT] = field(default_factory=dict)
     #: an active document that no file wants and that is not this one, because an active document has the ID
     conflicts_with_live: Mapping[IdT, IdT] = field(default_factory=dict)
+    #: a removed document that a file names newly and that is not this one, because an active document has the ID
+    removed_beside_live: Mapping[IdT, IdT] = field(default_factory=dict)
 
 
 def find_renames(
@@ -50,7 +52,7 @@ def find_renames(
             if stored[former].tombstoned or name not in stored or former in wanted or former in other_ids:
                 continue
             (with_removed if stored[name].tombstoned else with_live)[name] = former
-    return DocumentRenames(former_ids, with_removed, with_live)
+    return DocumentRenames(former_ids, with_removed, with_live, _find_removed_beside_live(wanted, stored, former_ids))
 
 
 def list_former_ids(document: Mapping[str, object]) -> tuple[str, ...]:
@@ -92,6 +94,24 @@ def _assign_former_ids(wanted: Mapping[IdT, Sequence[IdT]], stored: Mapping[IdT,
         if chosen is not None:
             former_ids[name] = chosen
     return former_ids
+
+
+def _find_removed_beside_live(
+    wanted: Mapping[IdT, Sequence[IdT]], stored: Mapping[IdT, StoredDocument], former_ids: Mapping[IdT, IdT]
+) -> dict[IdT, IdT]:
+    """Return the first removed document of each document that is active itself and never listed that ID before."""
+    found: dict[IdT, IdT] = {}
+    for name, previously in sorted(wanted.items()):
+        current = stored.get(name)
+        if current is None or current.tombstoned or name in former_ids:
+            continue
+        gone = [
+            each
+            for each in previously
+            if each in stored and stored[each].tombstoned and each not in (*current.previously, *wanted, name)
+        ]
+        found |= dict.fromkeys([name] if gone else [], next(iter(gone), name))
+    return found
 
 
 def _find_blocked_ids(
