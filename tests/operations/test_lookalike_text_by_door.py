@@ -108,6 +108,18 @@ def test_174_an_invisible_change_of_a_name_is_shown_by_code_points(project: Proj
     assert "Bj\u00f6(U+200B)rk" in shown.out
 
 
+def test_179_an_erased_person_does_not_return_under_an_id_that_looks_the_same(project: Project) -> None:
+    configured(project)
+    first = with_odd_ids(with_ada())
+    applied(project, first)
+    applied(project, first.without_users(["\u00e0da"]))
+    erased = project.run("erase", "springfield", "\u00e0da", "--yes", "--request", "DSR-1")
+    assert erased.code == 0, erased.err
+    for form in ("NFD", "NFC"):
+        applied(project, in_form(first, form))
+        assert accounts(project) == 59
+
+
 def test_176_ids_in_another_form_replace_nobody(project: Project) -> None:
     configured(project)
     first = with_odd_ids(with_ada())

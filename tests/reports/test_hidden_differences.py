@@ -70,8 +70,13 @@ def test_174_json_has_the_values_as_they_are() -> None:
         ("Ann", "Anna", "Ann → Anna"),
         (None, "ann\u200b", "(none) → ann\u200b"),
         (1, 2, "1 → 2"),
-        ("x" * 90 + "1", "x" * 90 + "2", "…xxxxxxxxxx1 → …xxxxxxxxxx2"),
     ],
 )
 def test_174_values_that_look_different_stay_as_they_are(before: Any, after: Any, shown: str) -> None:
     assert format_from_to(before, after) == shown
+
+
+def test_180_long_values_are_shown_from_where_they_differ() -> None:
+    assert format_from_to("x" * 90 + "1", "x" * 90 + "2") == "…xxxxxxxxxx1 → …xxxxxxxxxx2"
+    before, after = [f"s-{number}" for number in range(50)], [f"s-{number}" for number in range(51)]
+    assert format_from_to(before, after) == "…s-48, s-49 → …s-48, s-49, s-50"

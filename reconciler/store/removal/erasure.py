@@ -13,7 +13,7 @@ from reconciler.store.database.lock import lock_customer
 from reconciler.store.errors import StoreProblem
 from reconciler.store.key import StoreKey
 from reconciler.store.open import Store
-from reconciler.store.read.before_images import list_anonymous_records, make_anonymous_record
+from reconciler.store.read.before_images import list_anonymous_records, list_forms, make_anonymous_record
 from reconciler.store.removal.certificates import Certificate, CertificateKind, issue_certificate, list_certificates
 from reconciler.store.removal.image_digests import digest_cleared_images
 from reconciler.store.removal.person import (
@@ -236,7 +236,7 @@ def _save_anonymous_records(
     connection: Connection, key: StoreKey, customer_number: CustomerNumber, person: PersonIdentifiers, certificate: int
 ) -> None:
     """Save the HMAC of every sourcedId that the person ever had."""
-    for sourced_id in person.sourced_ids:
+    for sourced_id in dict.fromkeys(form for each in person.sourced_ids for form in list_forms(each)):
         connection.execute(
             "INSERT INTO erased (customer_id, trace, certificate_id, key_id)"
             " VALUES (:customer, :trace, :certificate, :key)"
