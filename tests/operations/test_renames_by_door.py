@@ -12,6 +12,7 @@ from reconciler.store.key import StoreKey
 from reconciler.store.open import open_store
 from tests.support.customers.checkout import begin, commit, git
 from tests.support.customers.project import ENVIRONMENT, KEY, Project, Result
+from tests.support.operations.renames import LTI, add_former_id, everything, moved, renamed
 from tests.support.operations.undo_steps import ANN, DAY_ONE, codes, last_run, loaded, planned, undo
 
 pytestmark = pytest.mark.slow
@@ -21,12 +22,6 @@ COMMUNITY = (
     "site_license: {{seats: 99, starts: 2026-08-01, ends: 2027-07-31}}\n{more}"
 )
 LESSON = "kind: lesson\nid: {id}\npreviously: [{before}]\ntitle: {title}\nurl: https://lessons.example/{title}\n"
-LTI = """\
-lti:
-  platforms:
-    - {id: canvas, version: "1.1", consumer_key: c-1, shared_secret: {secret: canvas}, origins: ["https://lms.example"], community: high}
-    - {id: moodle, version: "1.1", consumer_key: m-1, shared_secret: {generated: true}, origins: ["https://moodle.example"], community: high}
-"""  # noqa: E501
 
 
 def community(project: Project, name: str, before: str = "", title: str = "", *, of: str = "springfield") -> None:
@@ -63,34 +58,6 @@ def springfield(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
             f" where i.subject = '{ANN}'"
         )
     return project
-
-
-def renamed(project: Project, monkeypatch: pytest.MonkeyPatch, more: str = LTI) -> None:
-    """The folder is moved, and says what it was called."""
-    monkeypatch.setenv("RECONCILER_SECRET__SHELBYVILLE__CANVAS", "first")
-    folder = project.folder / "customers"
-    (folder / "springfield").rename(folder / "shelbyville")
-    project.customer("shelbyville", more=f"previously: [springfield]\n{more}", title="Springfield District")
-    path = folder / "shelbyville/customer.yaml"
-    path.write_text(path.read_text().replace("ada@shelbyville", "ada@springfield"))
-
-
-def everything(project: Project) -> list[list[tuple[Any, ...]]]:
-    """All that people have, by the store's own ids."""
-    return [
-        project.ask(statement)
-        for statement in (
-            "select id, username, status, password_hash, managed_by, tombstoned_at from accounts order by id",
-            "select i.subject, i.account_id, x.kind, x.id from identities i join issuers x on x.id = i.issuer_id"
-            " order by i.id",
-            "select account_id, community_id, role, source from memberships order by 1, 2, 3",
-            "select id, lesson_id, account_id from assignments order by id",
-            "select id, class_id, account_id, tombstoned_at from enrollments order by id",
-            "select customer_id, sha256 from snapshots",
-            "select id, tombstoned_at from communities order by id",
-            "select id, tombstoned_at from lessons order by id",
-        )
-    ]
 
 
 def changes(plan: Result, customer: int = 0) -> list[dict[str, Any]]:
@@ -377,13 +344,6 @@ def test_invalid_renamed_customer_is_not_removed(springfield: Project, monkeypat
     assert plan.json["summary"]["delete"] == 0
 
 
-def moved(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder is moved, and nothing says so."""
-    renamed(project, monkeypatch)
-    path = project.folder / "customers/shelbyville/customer.yaml"
-    path.write_text(path.read_text().replace("previously: [springfield]\n", ""))
-
-
 def test_142_rename_without_previously_waits_as_a_whole(springfield: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project = springfield
     before = everything(project)
@@ -457,11 +417,6 @@ def approved(project: Project) -> Result:
     """Apply all that waits, each hold approved."""
     holds = [each["hold"]["id"] for each in project.plan().json["customers"] if each["hold"]]
     return project.apply(*(word for hold in holds for word in ("--approve", hold)))
-
-
-def add_former_id(project: Project) -> None:
-    path = project.folder / "customers/shelbyville/customer.yaml"
-    path.write_text(path.read_text().replace("name: Springfield", "previously: [springfield]\nname: Springfield"))
 
 
 def test_195_removed_half_of_a_rename_comes_back_by_previously(
