@@ -299,3 +299,21 @@ def test_several_keys_are_read_from_one_place() -> None:
     assert keys.find(None).secret == bytes(32)
     with pytest.raises(StoreProblem, match="missing here"):
         keys.find("0123456789ab")
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        "UPDATE store SET head_seal = 'ab' || substr(head_seal, 3)",
+        "UPDATE journal SET before = replace(before, 'example.com', 'example.org') WHERE kind = 'user'",
+        "UPDATE certificates SET request = 'R-9'",
+    ],
+)
+def test_186_a_new_key_signs_no_altered_history(kept: Keeper, alter: str) -> None:
+    with kept.project.by_hand() as cursor:
+        cursor.execute(alter)
+    before = kept.project.run("history", "--verify")
+    assert before.code == 1
+    assert kept.rotate() == 0
+    after = kept.project.run("history", "--verify")
+    assert (after.code, after.out + after.err) == (1, before.out + before.err)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.store.database.connection import Connection
+from reconciler.store.database.dialect import MIN_WAITING_SECONDS
 from reconciler.store.database.lock import lock_customer
 from reconciler.store.errors import StoreProblem
 from reconciler.store.key import KEY_VARIABLE, StoreKey
@@ -40,7 +41,7 @@ def rotate_key(store: Store, key_folder: Path = KEY_FOLDER) -> KeyRotation:
     present one. A process that is killed before the commit leaves the present key in use, and the next rotation goes on
     with the new one. Raises StoreProblem; then the store has the key that it had.
     """
-    with lock_customer(store.dialect, LOCK) as connection:
+    with lock_customer(store.dialect, LOCK, MIN_WAITING_SECONDS) as connection:
         key = load_known_keys(store, key_folder)
         new = prepare_next_key(store, key, key_folder)
         _refuse_earlier_key(connection, new)
