@@ -340,3 +340,24 @@ def test_194_seal_that_was_taken_off_is_missed(earlier: Project) -> None:
     upgraded(earlier)
     alter(earlier, "delete from certificates", "delete from image_digests")
     assert not verify(earlier)["verified"]
+
+
+def test_catalog_undo_and_lifted_erasure_stay_intact(springfield: Project) -> None:
+    for title in ("Leaves", "Trees"):
+        springfield.write(
+            "customers/lessons/leaves.yaml",
+            f"kind: lesson\nid: leaves\ntitle: {title}\nurl: https://lessons.example/leaves\n",
+        )
+        with on(5):
+            assert springfield.apply("--roster", "none").code == 0
+    with on(6):
+        assert springfield.run("undo", "2", "--yes").code == 0
+    erased(springfield)
+    with on(7):
+        lifted = springfield.run("erase", "springfield", ANN, "--lift", "--request", "R-3", "--yes")
+    assert lifted.code == 0, lifted
+    found = verify(springfield)
+    assert found["verified"], found
+    assert found["before_images"] == number(springfield, "journal")
+    alter(springfield, "update journal set before = '{}' where customer_id is null")
+    assert "was altered after it was written (lesson, row 1)" in verify(springfield)["message"]
