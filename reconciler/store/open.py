@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from reconciler.model.moment import format_moment
 from reconciler.model.plan import StoreIdentity
+from reconciler.store.address import Address, SqliteAddress, parse_store_url
 from reconciler.store.database import schema
-from reconciler.store.database.address import Address, SqliteAddress, parse_store_url
 from reconciler.store.database.connection import Connection, open_connection
 from reconciler.store.database.dialect import Dialect
 from reconciler.store.database.postgresql import PostgresqlDialect

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.store.database.address import SqliteAddress, build_sqlite_uri
+from reconciler.store.address import SqliteAddress, build_sqlite_uri
 from tests.support.customers.project import ENVIRONMENT, KEY, Project
 from tests.support.rosters.bundles import bundle
 

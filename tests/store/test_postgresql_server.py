@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from reconciler.store.database.address import parse_store_url
+from reconciler.store.address import parse_store_url
 from reconciler.store.database.connection import open_connection
 from reconciler.store.database.lock import lock_customer
 from reconciler.store.database.postgresql import PostgresqlDialect, explain_error

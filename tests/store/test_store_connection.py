@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from reconciler.store.database.address import PostgresqlAddress, SqliteAddress, parse_store_url
+from reconciler.store.address import PostgresqlAddress, SqliteAddress, parse_store_url
 from reconciler.store.database.connection import Connection
 from reconciler.store.database.postgresql import complete_uri
 from reconciler.store.errors import StoreProblem

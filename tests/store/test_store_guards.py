@@ -11,7 +11,7 @@ from alembic.operations import Operations
 from sqlalchemy import Column, Text, text
 
 from reconciler.model.kind import Kind
-from reconciler.store.database.address import SqliteAddress
+from reconciler.store.address import SqliteAddress
 from reconciler.store.database.schema import DURABLE
 from reconciler.store.migrations import guards
 from reconciler.store.open import Store, open_store, upgrade_store

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from reconciler.model.kind import Kind
-from reconciler.store.database.address import SqliteAddress
+from reconciler.store.address import SqliteAddress
 from reconciler.store.database.lock import lock_customer
 from reconciler.store.errors import StoreProblem
 from reconciler.store.open import Store

@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, create_engine, text
 
-from reconciler.store.database.address import SqliteAddress
+from reconciler.store.address import SqliteAddress
 from reconciler.store.database.schema import BRANCHES, DURABLE, VOLATILE, MigrationBranch
 from reconciler.store.errors import StoreProblem
 from reconciler.store.migrations.guards import build_triggers

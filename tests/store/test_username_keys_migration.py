@@ -8,8 +8,8 @@ import pytest
 from alembic import command
 from sqlalchemy import text
 
+from reconciler.store.address import parse_store_url
 from reconciler.store.database import schema
-from reconciler.store.database.address import parse_store_url
 from reconciler.store.open import open_store, upgrade_store
 from tests.support.customers.project import ENVIRONMENT, KEY
 

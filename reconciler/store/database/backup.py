@@ -6,7 +6,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.store.database.address import build_sqlite_uri
+from reconciler.store.address import build_sqlite_uri
 from reconciler.store.errors import StoreProblem
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from reconciler.model.ids import CustomerId
 from reconciler.model.moment import format_moment
-from reconciler.store.database.address import SqliteAddress
+from reconciler.store.address import SqliteAddress
 from reconciler.store.database.connection import Connection, open_connection
 from reconciler.store.database.dialect import MIN_WAITING_SECONDS, Dialect
 from reconciler.store.errors import StoreProblem

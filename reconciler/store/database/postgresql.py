@@ -13,7 +13,7 @@ from adbc_driver_manager import AdbcConnection, AdbcDatabase, dbapi
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine.interfaces import Dialect as Compiler
 
-from reconciler.store.database.address import PostgresqlAddress
+from reconciler.store.address import PostgresqlAddress
 from reconciler.store.database.dialect import MIN_WAITING_SECONDS
 from reconciler.store.errors import StoreProblem, build_unknown_error
 

@@ -12,7 +12,7 @@ from adbc_driver_sqlite.dbapi import connect
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine.interfaces import Dialect as Compiler
 
-from reconciler.store.database.address import SqliteAddress, build_sqlite_uri
+from reconciler.store.address import SqliteAddress, build_sqlite_uri
 from reconciler.store.database.dialect import MIN_WAITING_SECONDS
 from reconciler.store.errors import StoreProblem, build_unknown_error
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from reconciler.model.ids import CustomerId, CustomerNumber, Moment, RunId
 from reconciler.model.kind import Kind
-from reconciler.store.database.address import SqliteAddress
+from reconciler.store.address import SqliteAddress
 from reconciler.store.database.connection import Connection, open_connection
 from reconciler.store.json_text import parse_stored_document, parse_stored_texts
 from reconciler.store.key import StoreKey

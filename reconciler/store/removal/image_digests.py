@@ -4,7 +4,7 @@ import polars as pl
 
 from reconciler.model.ids import Moment
 from reconciler.model.plan import ALL_CUSTOMERS
-from reconciler.store.database.address import parse_store_url
+from reconciler.store.address import parse_store_url
 from reconciler.store.database.connection import Connection, open_connection
 from reconciler.store.key import StoreKey
 from reconciler.store.open import create_dialect

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from reconciler.model.diagnostic import Diagnostic, build_warning
-from reconciler.store.database.address import SqliteAddress
+from reconciler.store.address import SqliteAddress
 from reconciler.store.database.connection import Connection
 from reconciler.store.errors import StoreProblem
 from reconciler.store.open import Store

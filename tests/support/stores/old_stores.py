@@ -8,8 +8,8 @@ from pathlib import Path
 from alembic import command
 from sqlalchemy import Connection, text
 
+from reconciler.store.address import parse_store_url
 from reconciler.store.database import schema
-from reconciler.store.database.address import parse_store_url
 from tests.support.customers.project import Project
 from tests.support.rosters.bundles import Bundle, bundle
 

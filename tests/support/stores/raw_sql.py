@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import psycopg
 
-from reconciler.store.database.address import SqliteAddress
+from reconciler.store.address import SqliteAddress
 from reconciler.store.open import Store
 
 SQLITE = """
