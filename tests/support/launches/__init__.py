@@ -1,0 +1,1 @@
+"""Launches as an LMS signs them."""
