@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import URL, Engine, create_engine, event, exc, inspect, text
 from sqlalchemy import Connection as SqlConnection
 
+from reconciler.store.address import Address, SqliteAddress
 from reconciler.store.database import postgresql, sqlite
-from reconciler.store.database.address import Address, SqliteAddress
 from reconciler.store.database.dialect import MIN_WAITING_SECONDS
 from reconciler.store.errors import StoreProblem, build_unknown_error
 from reconciler.store.migrations import guards
@@ -56,7 +56,7 @@ class MigrationBranch:
 
 
 DURABLE = MigrationBranch("durable", "schema_revision", "0013")
-VOLATILE = MigrationBranch("volatile", "volatile_revision", "0002")
+VOLATILE = MigrationBranch("volatile", "volatile_revision", "0003")
 BRANCHES = (DURABLE, VOLATILE)
 
 

@@ -24,6 +24,16 @@ nonces = Table(
     make_moment_column("expires_at", nullable=False, index=True),
 )
 
+#: Values that lead one browser once to one page; token_hash is the SHA-256 of what its address contains.
+one_use_tokens = Table(
+    "one_use_tokens",
+    volatile,
+    Column("token_hash", Text, primary_key=True),
+    Column("purpose", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    make_moment_column("expires_at", nullable=False, index=True),
+)
+
 #: The number of failed attempts in the current window, by throttled key (`login:ADDRESS`).
 throttles = Table(
     "throttles",
