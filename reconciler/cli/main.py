@@ -96,6 +96,10 @@ COMMANDS: dict[str, LazyCommand] = {
         "reconciler.cli.commands.rosters.sync:sync",
         "Fetch rosters and apply changes within limits, using the last applied settings.",
     ),
+    "serve": LazyCommand(
+        "reconciler.cli.commands.web.serve:serve",
+        "Serve people who arrive from an LMS, using the last applied settings.",
+    ),
     "store": LazyCommand(
         "reconciler.cli.commands.store:group_store_commands",
         "Show, upgrade or reassign the store.",

@@ -19,6 +19,7 @@ GROUPS = {
     "people": "People",
     "files": "Files in git",
     "rosters": "Rosters",
+    "web": "Web application",
     "store": "Store",
 }
 

@@ -1,0 +1,55 @@
+"""Put the rooms together into one ASGI application."""
+
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from reconciler.service.headers import ProtectiveHeaders
+from reconciler.service.lti.endpoint import LAUNCH_PATH, build_launch_endpoint
+from reconciler.service.pages import Notice, render_notice
+from reconciler.service.reading.endpoints import (
+    build_arrival_endpoint,
+    build_lesson_endpoint,
+    build_library_endpoint,
+)
+from reconciler.service.site import Site
+
+_STATIC = Path(__file__).parent / "pages" / "static"
+
+
+def build_app(site: Site) -> Starlette:
+    """Return the application of a site."""
+    launch = build_launch_endpoint(site)
+    return Starlette(
+        routes=[
+            Route(LAUNCH_PATH, launch, methods=["POST"]),
+            Route(f"{LAUNCH_PATH}/{{lesson}}", launch, methods=["POST"]),
+            Route("/arrive/{token}", build_arrival_endpoint(site)),
+            Route("/library", build_library_endpoint(site)),
+            Route("/lessons/{lesson}", build_lesson_endpoint(site)),
+            Route("/healthz", _report_health),
+            Mount("/static", StaticFiles(directory=_STATIC)),
+        ],
+        middleware=[Middleware(ProtectiveHeaders, is_secure=site.is_secure)],
+        exception_handlers={404: _answer_missing, 405: _answer_wrong_method},
+    )
+
+
+async def _report_health(request: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+async def _answer_missing(request: Request, problem: Exception) -> Response:
+    return render_notice(Notice("There is no such page", ()), status=404)
+
+
+async def _answer_wrong_method(request: Request, problem: Exception) -> Response:
+    if request.url.path.startswith(LAUNCH_PATH):
+        text = ("This address is for an LMS, which sends you here with a signed form.",)
+        return render_notice(Notice("Click the lesson in your LMS", text), status=405)
+    return render_notice(Notice("There is no such page", ()), status=405)

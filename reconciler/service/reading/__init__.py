@@ -1,0 +1,1 @@
+"""Show people what they may read: the lesson they came for, and the library of their communities."""

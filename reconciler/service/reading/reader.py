@@ -1,0 +1,64 @@
+"""Find out who reads: the session of a frame or of a tab, as long as account, customer and license are in order."""
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from starlette.datastructures import Headers
+
+from reconciler.service.cookies import Place, read_cookie
+from reconciler.service.site import Site
+from reconciler.store.service import AppliedCommunity, AppliedCustomer, people, visits
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Somebody who is signed in, or a guest of an LMS."""
+
+    customer: AppliedCustomer
+    community: AppliedCommunity
+    #: None for a guest
+    person: people.Person | None
+    place: Place
+    #: origins of the LMS that sent them, which may show the page in a frame
+    origins: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Return the name that the page shows."""
+        if self.person is None:
+            return "Guest"
+        whole = " ".join(part for part in (self.person.given_name, self.person.family_name) if part)
+        return whole or f"Learner {self.person.account % 0x10000:04X}"
+
+
+def find_reader(site: Site, headers: Headers) -> Reader | None:
+    """Return who reads, or None if nobody is signed in, or no longer may be.
+
+    An account that was deleted, suspended or merged, a deactivated customer and an ended license end the session at
+    this request, whoever changed them.
+    """
+    for place in (Place.TAB, Place.FRAME):
+        token = read_cookie(headers, place, is_secure=site.is_secure)
+        session = visits.find_session(site.database, token, site.get_moment()) if token else None
+        if session is not None:
+            reader = resolve_session(site, session, place)
+            if reader is not None:
+                return reader
+    return None
+
+
+def resolve_session(site: Site, session: visits.Session, place: Place) -> Reader | None:
+    """Return who reads in a session, None if account, customer or license no longer allow it."""
+    customer = site.configurations.find_customer(session.data["customer"])
+    community = customer.communities.get(session.data["community"]) if customer is not None else None
+    if customer is None or community is None or not customer.is_active:
+        return None
+    if not community.is_open(site.get_time().astimezone(ZoneInfo(customer.timezone)).date().isoformat()):
+        return None
+    person = None
+    if session.account:
+        person = people.find_account(site.database, session.account)
+        if person is None or person.is_deleted or not person.is_active:
+            return None
+    platform = customer.platforms.get(session.data.get("platform", ""))
+    return Reader(customer, community, person, place, platform.origins if platform else ())

@@ -1,0 +1,83 @@
+"""Run the web application in worker processes, which a supervisor starts again if one dies."""
+
+import socket
+from dataclasses import dataclass, field
+from functools import partial
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.supervisors import Multiprocess
+
+from reconciler.service.app import build_app
+from reconciler.service.site import Site
+from reconciler.store.address import Address
+from reconciler.store.key import StoreKey
+from reconciler.store.service import ConfigurationCache, open_request_database
+
+#: Connections that wait to be accepted, when a whole school comes at eight
+BACKLOG = 2_048
+#: Seconds that running requests have to end when the server is stopped
+GRACE_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """Where and how to serve a store, which must exist and be up to date."""
+
+    host: str
+    #: 0 for any free one
+    port: int
+    public_url: str
+    address: Address
+    key: StoreKey = field(repr=False)
+    workers: int = 1
+    #: addresses of proxies whose X-Forwarded-* headers are believed; nobody's by default
+    proxies: tuple[str, ...] = ()
+
+
+def serve(options: ServeOptions) -> None:
+    """Serve until SIGTERM or SIGINT. Raises OSError if the address cannot be bound.
+
+    Workers are processes of their own, started anew and not forked: none of them ever has a second SQLite library.
+    """
+    config = uvicorn.Config(
+        partial(_build_worker_app, options),
+        factory=True,
+        host=options.host,
+        port=options.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        backlog=BACKLOG,
+        workers=options.workers,
+        proxy_headers=bool(options.proxies),
+        forwarded_allow_ips=list(options.proxies),
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    with bind(options.host, options.port) as bound:
+        Multiprocess(config, sockets=[bound]).run()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound, so that every worker accepts from it. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.set_inheritable(True)
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+def _build_worker_app(options: ServeOptions) -> Starlette:
+    database = open_request_database(options.address)
+    configurations = ConfigurationCache(database, options.key)
+    return build_app(Site(options.public_url.rstrip("/"), database, configurations))

@@ -1,0 +1,21 @@
+"""Run what waits for the store outside the event loop, and what does not within it."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from starlette.concurrency import run_in_threadpool
+
+from reconciler.service.site import Site
+
+Result = TypeVar("Result")
+
+
+async def run_quickly(site: Site, work: Callable[[], Result]) -> Result:
+    """Return the result of work that writes to volatile tables at most: on a store without a network it is done at
+    once, because handing it to a thread takes longer than the work."""
+    return work() if site.database.is_local else await run_in_threadpool(work)
+
+
+async def run_waiting(work: Callable[[], Result]) -> Result:
+    """Return the result of work that may wait for rows of others."""
+    return await run_in_threadpool(work)
