@@ -17,7 +17,7 @@ from tests.support.rosters.bundles import Bundle, bundle
 #: person was erased where the program could. They were written by the program of that revision, on SQLite.
 FOLDER = Path(__file__).parents[2] / "store/revisions"
 #: the newest revision of the volatile tables when a durable revision was the newest
-VOLATILE_FROM = {"0001": "0001", "0008": "0002"}
+VOLATILE_FROM = {"0001": "0001", "0008": "0002", "0013": "0003"}
 
 CUSTOMER = """\
 kind: customer
