@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 #: Faults up to this number are tested in tests/faults; later rows name their tests in a column of their own.
 LAST_OF_THE_LIST = 101
+PAGES = ("docs/reference/faults.md", "docs/reference/faults-from-102.md")
 RESULTS = ("refused", "held", "quarantined", "warned", "survived", "no test")
 
 
@@ -30,7 +31,7 @@ class Row:
 
 def read_rows() -> list[Row]:
     rows = []
-    for line in (ROOT / "docs/reference/faults.md").read_text(encoding="utf-8").splitlines():
+    for line in "".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES).splitlines():
         if re.match(r"\| \d+ \|", line):
             number, _, outcome, code, *tests = (cell.strip() for cell in line.strip().strip("|").split(" | "))
             files = re.findall(r"`(tests/[^`]+)`", "".join([outcome, *tests]))
