@@ -7,6 +7,8 @@ JOBS ?= 2
 # The long tests wait for servers, subprocesses and disks half of their time.
 SLOW_JOBS ?= 4
 ROOMS := $(filter-out support,$(patsubst tests/%/__init__.py,%,$(wildcard tests/*/__init__.py)))
+# Hundreds of tests start a program: each would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 # The theme prints an advertisement otherwise.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 
