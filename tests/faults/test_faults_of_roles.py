@@ -381,3 +381,55 @@ def test_172_another_district_may_be_its_own_parent(school: School) -> None:
     for each in STUDENTS[:4]:
         made = made.with_user(each, orgSourcedIds="d-2")
     assert [each["reason"] for each in changes(school.plan(made), "user")] == ["scope_narrowed"] * 4
+
+
+def with_next_role(made: Bundle, user: str, org: str, **fields: str) -> Bundle:
+    """The first role of a person has ended, and there is a next one."""
+    next_role = {"userSourcedId": user, "roleType": "primary", "role": "student", "orgSourcedId": org} | fields
+    return with_role(made, user, endDate="2026-06-11").with_row("roles", f"r-{user}-next", **next_role)
+
+
+@pytest.mark.parametrize("parent", ["", "nowhere", "south"])
+def test_167_a_pupil_whose_next_school_is_nobodys_has_not_left(district: School, parent: str) -> None:
+    made = ROLES.with_row("orgs", "south", name="South School", type="school", parentSourcedId=parent)
+    customer = district.quiet(with_next_role(made, ONE, "south"))
+    assert customer["changes"] == []
+    assert "unplaced-org" in {each["code"] for each in customer["diagnostics"]}
+
+
+def test_167_a_pupil_whose_next_school_is_not_in_the_file_has_not_left(district: School) -> None:
+    made = with_next_role(ROLES, ONE, "south")
+    (told,) = [each for each in district.aside(made, "unplaced-org", ONE) if each["severity"] == "error"]
+    assert told["message"] == f'person "{ONE}" has a role in south, which is not in orgs.csv'
+    assert changes(district.project.plan("springfield", "--roster", "last"), "user") == []
+
+
+def test_167_a_pupil_whose_next_role_has_ended_too_has_left(district: School) -> None:
+    made = ROLES.with_row("orgs", "south", name="South School", type="school", parentSourcedId="")
+    plan = district.plan(with_next_role(made, ONE, "south", endDate="2026-06-11"))
+    assert [(each["key"], each["reason"]) for each in changes(plan, "user")] == [(ONE, "role_ended")]
+
+
+def test_166_a_role_of_nobody_may_be_the_next_one_of_somebody(district: School) -> None:
+    made = with_next_role(ROLES, ONE, "s-1", userSourcedId="").without_users([TWO])
+    plan = district.plan(made)
+    assert [each["key"] for each in changes(plan, "user")] == [TWO]
+    theirs = {row["sourcedId"] for row in ROLES.tables["enrollments"] if row["userSourcedId"] == ONE}
+    assert theirs.isdisjoint(each["key"] for each in changes(plan, "enrollment"))
+    assert "unclear-role" in {each["code"] for each in plan.json["customers"][0]["diagnostics"]}
+
+
+def test_166_a_role_of_nobody_may_be_that_of_somebody_in_two_districts(district: School) -> None:
+    made = ROLES.with_row("orgs", "d-2", name="Other", type="district")
+    other = {"userSourcedId": ONE, "roleType": "secondary", "role": "student", "orgSourcedId": "d-2"}
+    both = made.with_row("roles", "r-other", **other)
+    assert district.quiet(both)["changes"] == []
+    assert district.quiet(with_role(both, ONE, userSourcedId=""))["changes"] == []
+
+
+def test_168_a_person_without_values_whose_role_is_to_come_holds_nothing(district: School) -> None:
+    made = ROLES.without_users([TWO]).with_user("u-new", identifier="", email="", username="")
+    made = made.with_row("roles", "r-u-new", beginDate="2026-11-25")
+    with clock.freeze_time(NOON):
+        plan = district.plan(made)
+    assert [(each["key"], each["held"]) for each in changes(plan, "user")] == [(TWO, False)]

@@ -130,3 +130,30 @@ def test_176_ids_in_another_form_replace_nobody(project: Project) -> None:
     applied(project, in_form(first, "NFD"))
     assert accounts(project) == 60
     assert project.ask("select count(*) from orgs where tombstoned_at is null") == [(3,)]
+
+
+def test_176_a_delta_in_another_form_changes_the_person_that_it_looks_like(project: Project) -> None:
+    configured(project)
+    first = DAY_ONE.with_user("\u00e0da", givenName="Ada", identifier="")
+    applied(project, first)
+    row = next(each for each in first.tables["users"] if each["sourcedId"] == "\u00e0da")
+    moment = {"dateLastModified": "2026-09-01T02:00:00.000Z", "status": "active"}
+    later = {**row, **moment, "sourcedId": "a\u0300da", "givenName": "Adah", "username": "adah"}
+    plan = planned(project, Bundle({"users": (later,)}, modes={"users": "delta"}))
+    assert user_changes(plan) == [("update", "\u00e0da", False)]
+
+
+def test_176_orgs_of_people_may_be_written_in_another_form(project: Project) -> None:
+    configured(project)
+    first = with_odd_ids(with_ada())
+    orgs = [{key: unicodedata.normalize("NFD", value) for key, value in row.items()} for row in first.tables["orgs"]]
+    plan = planned(project, first.with_rows("orgs", orgs))
+    assert "dangling-reference" not in [each["code"] for each in plan.json["customers"][0]["diagnostics"]]
+    assert {action for action, _, _ in user_changes(plan)} == {"create"}
+
+
+def test_176_a_protected_person_may_be_written_in_another_form(project: Project) -> None:
+    path = project.customer()
+    applied(project, DAY_ONE.with_user("a\u0300da"))
+    path.write_text(path.read_text(encoding="utf-8") + "  protect: [\u00e0da]\n", encoding="utf-8")
+    assert user_changes(planned(project, DAY_ONE)) == []

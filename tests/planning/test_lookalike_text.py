@@ -168,6 +168,16 @@ def test_176_a_quarantined_row_protects_the_record_that_it_looks_like() -> None:
     assert actions(decide(spelled.snapshot, live), Kind.USER) == {}
 
 
+def test_176_a_further_id_of_a_person_in_another_form_is_no_second_person() -> None:
+    one, other = SPELLINGS["person"]
+    live = live_of(district(people()))
+    aliases = pl.when(pl.col("sourced_id") == "u-005").then(pl.lit(other)).otherwise("aliases")
+    live = replace(live, users=live.users.with_columns(aliases.alias("aliases")))
+    spelled = spell_as_stored(district([*people(), person(300, sourced_id=one, given_name="Other")]), live)
+    assert other in spelled.snapshot.users["sourced_id"]
+    assert [each.code for each in spelled.diagnostics] == ["other-code-points"]
+
+
 def test_176_two_people_of_one_file_stay_two() -> None:
     everybody = people()
     everybody[4]["sourced_id"], everybody[5]["sourced_id"] = SPELLINGS["person"]

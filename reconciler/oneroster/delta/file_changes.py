@@ -7,6 +7,7 @@ import polars as pl
 from reconciler.oneroster.csv_file.rows import DELETIONS_SCHEMA, FileRows
 from reconciler.oneroster.roster.roster import FIELDS_OF
 from reconciler.oneroster.snapshot import UNREADABLE, Snapshot, is_marked_deleted
+from reconciler.oneroster.spelling import find_spellings, replace_spellings
 from reconciler.oneroster.standard.tables import Standard
 
 EARLIER = " (in a file sent earlier)"
@@ -35,6 +36,7 @@ def overlay_file(base: Snapshot, file_rows: FileRows | None, standard: Standard,
         empty = FileRows(0, earlier, quarantine, map_field_places(standard, stem), (), delta=True)
         return FileOverlay(empty, earlier.clear(), earlier["sourced_id"].clear())
     known = earlier["sourced_id"]
+    file_rows = _spell_as_earlier(file_rows, collect_row_keys(known, _select_quarantine_of(base, stem)))
     deletions = pl.concat(
         [file_rows.frame.filter(is_marked_deleted()).select(list(DELETIONS_SCHEMA)), file_rows.deletions]
     ).filter(pl.col("sourced_id").is_in(known.implode()))
@@ -59,6 +61,24 @@ def overlay_file(base: Snapshot, file_rows: FileRows | None, standard: Standard,
     frame = pl.concat([remaining, new_rows], how="diagonal")
     quarantine = pl.concat([quarantine, select_carried_quarantine(base, stem, delta_keys)])
     return FileOverlay(replace(file_rows, frame=frame, quarantine=quarantine), new_rows, delta_keys)
+
+
+def _spell_as_earlier(file_rows: FileRows, earlier: pl.Series) -> FileRows:
+    """Return the rows of a delta with the earlier sourcedIds that theirs look like."""
+    keys = collect_row_keys(file_rows.frame["sourced_id"], file_rows.quarantine)
+    spellings = find_spellings(keys, earlier)
+    if not spellings.height:
+        return file_rows
+    return replace(
+        file_rows,
+        frame=replace_spellings(file_rows.frame, "sourced_id", spellings),
+        quarantine=replace_spellings(file_rows.quarantine, "key", spellings),
+        deletions=replace_spellings(file_rows.deletions, "sourced_id", spellings),
+    )
+
+
+def _select_quarantine_of(base: Snapshot, stem: str) -> pl.DataFrame:
+    return base.quarantine.filter(pl.col("file") == f"{stem}.csv")
 
 
 def collect_earlier_rows(base: Snapshot, stem: str) -> pl.DataFrame:

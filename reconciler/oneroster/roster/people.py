@@ -16,6 +16,7 @@ from reconciler.oneroster.csv_file.quarantine import (
 )
 from reconciler.oneroster.csv_file.rows import FileRows
 from reconciler.oneroster.snapshot import is_marked_deleted
+from reconciler.oneroster.spelling import find_spellings, replace_spellings
 
 USER_FIELDS = (
     "sourced_id",
@@ -73,6 +74,7 @@ def extract_role_entries(users: pl.DataFrame) -> pl.DataFrame:
 
 def place_people(users: pl.DataFrame, entries: pl.DataFrame, orgs: pl.Series, column: int) -> RosterPeople:
     """Assign roles from entries, sorted with the primary role first; people in none of `orgs` are quarantined."""
+    entries = replace_spellings(entries, "org", find_spellings(entries["org"], orgs))
     placed = _split_by_known_orgs(entries, orgs, "users.csv")
     orgless = users.join(placed.roles, left_on="sourced_id", right_on="user", how="anti", maintain_order="left")
     quarantine = create_empty_quarantine()

@@ -56,6 +56,7 @@ from reconciler.planning.roster import (
     merge_sessions,
     open_enrollments,
     spell_as_stored,
+    spell_protected_people,
 )
 from reconciler.store import read as store_read
 from reconciler.store.sync import find_roster_hold
@@ -136,6 +137,7 @@ def compare_roster(
     snapshot = spelled.snapshot
     erased = _exclude_erased(reader, known, snapshot)
     rules, lowered_limits = _build_rules(reader, known, roster_settings, last)
+    rules = replace(rules, protect=spell_protected_people(rules.protect, known.live))
     known_orgs = known.live.orgs["sourced_id"]
     try:
         wanted = build_desired_people(

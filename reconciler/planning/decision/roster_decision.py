@@ -27,6 +27,7 @@ from reconciler.planning.holds.rules import MatchRules
 from reconciler.planning.holds.state import HoldInputs, HoldState
 from reconciler.planning.roster.desired import DesiredRoster
 from reconciler.planning.roster.matching import MATCH_COLUMNS
+from reconciler.planning.roster.role_dates import ROLE_TO_COME
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +109,10 @@ def _find_unidentified_kinds(desired: DesiredRoster, users: pl.DataFrame, rules:
     if rules.match_with not in MATCH_COLUMNS or not users.height:
         return frozenset()
     unread = pl.all_horizontal(pl.col("identifier", "email", "username").is_null())
-    # A bad row of roles.csv hides nothing of its person: what identifies somebody is in users.csv.
-    in_users = pl.col("file") == "users.csv"
-    strangers = list_quarantined_strangers(desired, users).filter(in_users & unread)
+    # A bad row of roles.csv hides nothing of its person: what identifies somebody is in users.csv. Neither does a role
+    # that has not begun.
+    is_bad = (pl.col("file") == "users.csv") & (pl.col("code") != ROLE_TO_COME)
+    strangers = list_quarantined_strangers(desired, users).filter(is_bad & unread)
     return frozenset({Kind.USER}) if strangers.height else frozenset()
 
 

@@ -21,3 +21,4 @@ from reconciler.planning.roster.seats import SeatLicense as SeatLicense
 from reconciler.planning.roster.seats import warn_exceeded_seats as warn_exceeded_seats
 from reconciler.planning.roster.selection import RosterSelection as RosterSelection
 from reconciler.planning.roster.spelling import spell_as_stored as spell_as_stored
+from reconciler.planning.roster.spelling import spell_protected_people as spell_protected_people

@@ -17,7 +17,7 @@ from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, UNREADABLE, Snapsho
 from reconciler.planning.frames.fingerprint import compute_fingerprint
 from reconciler.planning.roster import placement
 from reconciler.planning.roster.quarantine import build_quarantine_rows
-from reconciler.planning.roster.role_dates import DatedRoles, split_roles_by_date
+from reconciler.planning.roster.role_dates import DatedRoles, find_roles_elsewhere, split_roles_by_date
 from reconciler.planning.roster.selection import RosterSelection, add_orgs_below, apply_selection, select_everything
 
 DUPLICATE_USERNAME = "duplicate-username"
@@ -57,8 +57,9 @@ class DesiredRoster:
         """The kinds of which a quarantined row may mean any record.
 
         These are the kinds of rows without a readable sourcedId, except rows of roles.csv: whoever is in users.csv and
-        has no readable role is quarantined. A quarantined org may be anybody's school, so it adds every kind; if people
-        are selected by their classes, an enrollment may be anybody's, so it adds people.
+        has no readable role is quarantined, and `list_people_without_clear_roles` has the others. A quarantined org may
+        be anybody's school, so it adds every kind; if people are selected by their classes, an enrollment may be
+        anybody's, so it adds people.
         """
         keyless = self.quarantine.filter(pl.col("key").is_null() & (pl.col("file") != "roles.csv"))["kind"].unique()
         kinds = frozenset(Kind(value) for value in keyless.to_list())
@@ -69,6 +70,13 @@ class DesiredRoster:
     def list_protected(self, kind: Kind) -> pl.Series:
         """Return the sourcedIds that rows of a kind name which are set aside."""
         return _list_quarantined_ids(self.rows_set_aside, kind).unique()
+
+    def list_people_without_clear_roles(self) -> pl.Series:
+        """Return the sourcedIds of people in the file who are not wanted, but may be if a row of roles.csv that names
+        nobody is theirs; empty without such a row."""
+        people = pl.concat([self.people_of_other_orgs, self.ended_people, self.unselected_ids[Kind.USER]])
+        nameless = self.quarantine.filter(pl.col("key").is_null() & (pl.col("file") == "roles.csv"))
+        return people if nameless.height else people.clear()
 
     def count_clashing(self) -> int:
         """Return the number of people who are quarantined because another row has their username."""
@@ -173,15 +181,17 @@ def _find_belonging_rows(
     inside = pl.DataFrame({"org": orgs})
     roles = snapshot.roles if has_whole_file else snapshot.roles.join(inside, on="org", how="semi")
     users = snapshot.users.join(roles, left_on="sourced_id", right_on="user", how="semi")
-    unplaced = placement.find_unplaced_rows(snapshot, client_partner_id, orgs)
+    elsewhere = find_roles_elsewhere(_list_all_roles(snapshot), orgs, today)
+    unplaced = placement.find_unplaced_rows(snapshot, client_partner_id, orgs, elsewhere["user"])
     _refuse_misplaced_people(snapshot, client_partner_id, users, unplaced)
-    quarantine = pl.concat([snapshot.quarantine.select(list(QUARANTINE_SCHEMA)), unplaced.quarantine])
+    strays = placement.quarantine_people_of_unknown_orgs(snapshot, users, elsewhere)
+    quarantine = pl.concat([snapshot.quarantine.select(list(QUARANTINE_SCHEMA)), unplaced.quarantine, strays])
     others = (
         users["sourced_id"].clear()
         if users.height == snapshot.users.height
         else snapshot.users.join(users, on="sourced_id", how="anti")["sourced_id"]
     )
-    dated = split_roles_by_date(roles, users, today)
+    dated = split_roles_by_date(roles, users, today, _list_quarantined_ids(quarantine, Kind.USER))
     if dated.roles.height < roles.height:
         users = users.join(dated.roles, left_on="sourced_id", right_on="user", how="semi", maintain_order="left")
     classes, enrollments = snapshot.classes, _exclude_keys(snapshot.enrollments, "user", dated.ended_people)
@@ -196,6 +206,15 @@ def _find_belonging_rows(
         Kind.ENROLLMENT: enrollments,
     }
     return _BelongingRows(rows, dated, unplaced_orgs, others, unplaced, quarantine)
+
+
+def _list_all_roles(snapshot: Snapshot) -> pl.DataFrame:
+    """Return `user`, `org`, `begin_date` and `end_date` of all roles, those in orgs that the file lacks included."""
+    columns = ["user", "org", "begin_date", "end_date"]
+    roles, waiting = snapshot.roles.select(columns), snapshot.waiting.get("roles")
+    if waiting is None:
+        return roles
+    return pl.concat([roles, waiting.filter(~is_marked_deleted()).select(columns)])
 
 
 def _refuse_misplaced_people(

@@ -134,15 +134,19 @@ def adopt_schools_without_parent(snapshot: Snapshot, top: str) -> tuple[Snapshot
     return replace(snapshot, orgs=snapshot.orgs.with_columns(parent)), ()
 
 
-def find_unplaced_rows(snapshot: Snapshot, top: str, own_orgs: pl.Series) -> UnplacedRows:
+def find_unplaced_rows(
+    snapshot: Snapshot, top: str, own_orgs: pl.Series, moved: pl.Series | None = None
+) -> UnplacedRows:
     """Return the rows of unplaced orgs; none if the customer's org is itself a school, since others are not below it.
 
-    `own_orgs` are the sourcedIds of the customer's orgs."""
+    `own_orgs` are the sourcedIds of the customer's orgs, `moved` those of people whose roles in them ended."""
     lost = find_lost_orgs(snapshot, top).filter(~pl.col("sourced_id").is_in(own_orgs.implode()))
     if not lost.height or not owns_schools(snapshot, top):
         return _make_no_rows(lost)
     tops = _find_topmost(snapshot.orgs, lost, own_orgs)
     placed = snapshot.roles.join(own_orgs.alias("org").to_frame(), on="org", how="semi")
+    if moved is not None and moved.len():
+        placed = placed.filter(~pl.col("user").is_in(moved.implode()))
     roles = snapshot.roles.join(tops, on="org", how="inner", maintain_order="left")
     classes = snapshot.classes.join(tops, left_on="school", right_on="org", how="inner", maintain_order="left")
     counts = lost.select("sourced_id", "name", "parent", "line", CUT_PARENT).join(
@@ -174,6 +178,17 @@ def find_unplaced_rows(snapshot: Snapshot, top: str, own_orgs: pl.Series) -> Unp
         ).sort("file", "line"),
         hint,
     )
+
+
+def quarantine_people_of_unknown_orgs(snapshot: Snapshot, users: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
+    """Return rows (QUARANTINE_SCHEMA) of those `users` of whom one of `roles` is in an org that the file lacks."""
+    strays = roles.filter(~pl.col("org").is_in(snapshot.orgs["sourced_id"].implode()))
+    strays = strays.unique("user", keep="first", maintain_order=True)
+    rows = users.join(strays, left_on="sourced_id", right_on="user", how="inner", maintain_order="left")
+    rows = rows.filter(~is_marked_deleted()).with_columns(pl.col("username").alias("roster_username"))
+    message = pl.format('person "{}" has a role in {}, which is not in orgs.csv', "sourced_id", "org")
+    hint = "Add the org to orgs.csv, or correct orgSourcedId in roles.csv."
+    return build_quarantine_rows(Kind.USER, rows, "sourced_id", UNPLACED_ORG, message, hint)
 
 
 def find_unplaced_rows_of_districts(snapshot: Snapshot) -> UnplacedRows | None:

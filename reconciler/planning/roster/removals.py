@@ -179,9 +179,12 @@ def find_absent_people(
     managed = absent.filter(pl.col("managed_by") == AccountManager.ROSTER.value)
     removable = managed.join(select_countable_people(live, roles), on="id", how="semi")
     administrators = managed.join(removable, on="id", how="anti")
+    has_unclear_roles = pl.col("sourced_id").is_in(desired.list_people_without_clear_roles().implode())
+    unclear = removable.filter(has_unclear_roles)
+    removable = removable.filter(~has_unclear_roles)
     protected = removable.filter(pl.col("sourced_id").is_in(sorted(protect)))
     leaving = _add_people_reasons(removable.join(protected, on="id", how="anti"), desired)
-    unbound = _add_people_reasons(select_adopted_accounts(absent, protect), desired)
+    unbound = _add_people_reasons(select_adopted_accounts(absent.filter(~has_unclear_roles), protect), desired)
     if missing == "keep":
         unbound = unbound.filter(_IS_MARKED)
     marked, unmarked = leaving.filter(_IS_MARKED), leaving.filter(~_IS_MARKED)
@@ -205,6 +208,7 @@ def find_absent_people(
         staying_ids,
         (
             *_report_spared(administrators.height, protected.height, unmanaged_count),
+            *_report_unclear_roles(unclear.height),
             *_report_staying(unchanged.height, missing),
         ),
     )
@@ -231,6 +235,20 @@ def _report_staying(number: int, missing: str) -> tuple[Diagnostic, ...]:
             "absent-kept",
             f"{number:,} people are not in the roster, or not selected, but {stay} because of `missing: {missing}`",
             Span("users.csv"),
+        ),
+    )
+
+
+def _report_unclear_roles(number: int) -> tuple[Diagnostic, ...]:
+    if not number:
+        return ()
+    who = "1 person stays" if number == 1 else f"{number:,} people stay"
+    return (
+        build_warning(
+            "unclear-role",
+            f"{who} without an active role: rows of roles.csv that name nobody may be theirs",
+            Span("roles.csv"),
+            "Correct these rows in the export.",
         ),
     )
 

@@ -14,6 +14,8 @@ from reconciler.model.kind import Kind
 from reconciler.oneroster.snapshot import QUARANTINE_SCHEMA, is_marked_deleted
 from reconciler.planning.roster.quarantine import build_quarantine_rows
 
+#: Code of the rows of people whose role has not begun.
+ROLE_TO_COME = "role-to-come"
 #: The share of people whose roles have all ended from which the dates are doubtful enough for a warning.
 _DOUBTFUL_SHARE = 0.5
 
@@ -31,21 +33,21 @@ class DatedRoles:
     diagnostics: tuple[Diagnostic, ...]
 
 
-def split_roles_by_date(roles: pl.DataFrame, users: pl.DataFrame, today: str | None) -> DatedRoles:
-    """Return the roles that are active on a date (YYYY-MM-DD; None: all). `roles` are one customer's.
+def split_roles_by_date(
+    roles: pl.DataFrame, users: pl.DataFrame, today: str | None, protected: pl.Series | None = None
+) -> DatedRoles:
+    """Return the roles that are active on a date (YYYY-MM-DD; None: all). `roles` are one customer's; `protected` are
+    sourcedIds of people who have other rows, so that the end of these roles does not mean that they left.
 
     OneRoster's endDate is the first date after the role, but many exports give the last one, so a role counts as ended
     when both have passed. A role without a readable date, or whose dates contradict each other, counts as active.
     """
-    if today is None or roles["begin_date"].null_count() + roles["end_date"].null_count() == 2 * roles.height:
-        # Rosters of 1.1 have no dates, and parsing takes time even then.
+    if today is None or not _has_dates(roles):
         return DatedRoles(roles, users["sourced_id"].clear(), pl.DataFrame(schema=QUARANTINE_SCHEMA), ())
-    begin, end = _parse_date("begin_date"), _parse_date("end_date")
-    is_reversed = (end < begin).fill_null(False)
     flags = roles.select(
-        is_reversed.alias("reversed"),
-        (~is_reversed & (end < _parse_today(today))).fill_null(False).alias("ended"),
-        (~is_reversed & (begin > _parse_today(today))).fill_null(False).alias("coming"),
+        _is_reversed().alias("reversed"),
+        _is_ended(today).alias("ended"),
+        (~_is_reversed() & (_parse_date("begin_date") > _parse_today(today))).fill_null(False).alias("coming"),
     )
     warnings = _report_reversed(roles.filter(flags["reversed"]))
     if not (flags["ended"].any() or flags["coming"].any()):
@@ -59,6 +61,8 @@ def split_roles_by_date(roles: pl.DataFrame, users: pl.DataFrame, today: str | N
     begins = roles.filter(flags["coming"])["user"]
     to_come = idle.filter(pl.col("sourced_id").is_in(begins.implode()))
     ended = idle.join(to_come, on="sourced_id", how="anti", maintain_order="left")
+    if protected is not None:
+        ended = ended.filter(~pl.col("sourced_id").is_in(protected.implode()))
     return DatedRoles(
         active,
         ended["sourced_id"],
@@ -66,12 +70,37 @@ def split_roles_by_date(roles: pl.DataFrame, users: pl.DataFrame, today: str | N
             Kind.USER,
             to_come.rename({"username": "roster_username"}),
             "sourced_id",
-            "role-to-come",
+            ROLE_TO_COME,
             pl.lit("the person's role has not begun"),
             "There is nothing to do: the role counts from its beginDate.",
         ),
         (*warnings, *_report_ended(ended, users.height), *_report_to_come(to_come)),
     )
+
+
+def find_roles_elsewhere(roles: pl.DataFrame, own_orgs: pl.Series, today: str | None) -> pl.DataFrame:
+    """Return `user` and `org` of roles that have not ended on a date, of people whose roles in `own_orgs` have.
+
+    `roles` are those of the whole file."""
+    if today is None or not _has_dates(roles):
+        return roles.select("user", "org").clear()
+    lasting = roles.filter(~_is_ended(today))
+    is_own = pl.col("org").is_in(own_orgs.implode())
+    ended = roles.filter(is_own).join(lasting.filter(is_own), on="user", how="anti")["user"]
+    return lasting.filter(~is_own & pl.col("user").is_in(ended.implode())).select("user", "org")
+
+
+def _has_dates(roles: pl.DataFrame) -> bool:
+    # Rosters of 1.1 have no dates, and parsing takes time even then.
+    return roles["begin_date"].null_count() + roles["end_date"].null_count() < 2 * roles.height
+
+
+def _is_reversed() -> pl.Expr:
+    return (_parse_date("end_date") < _parse_date("begin_date")).fill_null(False)
+
+
+def _is_ended(today: str) -> pl.Expr:
+    return (~_is_reversed() & (_parse_date("end_date") < _parse_today(today))).fill_null(False)
 
 
 def _parse_today(today: str) -> pl.Expr:
@@ -112,4 +141,4 @@ def _report_to_come(people: pl.DataFrame) -> Iterator[Diagnostic]:
     if people.height:
         who = "1 person has a role that has" if people.height == 1 else f"{people.height:,} people have roles that have"
         message = f"{who} not begun; a new person is added on that date, and a known one stays as is"
-        yield build_info("role-to-come", message, Span("roles.csv"))
+        yield build_info(ROLE_TO_COME, message, Span("roles.csv"))
