@@ -5,9 +5,9 @@ is Lax: no other site's form is sent with it.
 """
 
 from enum import StrEnum
-from http.cookies import SimpleCookie
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 
 
 class Place(StrEnum):
@@ -39,10 +39,13 @@ def build_cookie(place: Place, value: str, max_age: int, *, is_secure: bool) -> 
 
 
 def read_cookie(headers: Headers, place: Place, *, is_secure: bool) -> str:
-    """Return the value of a cookie, empty if the browser sent none."""
+    """Return the value of a cookie, empty if the browser sent none.
+
+    Cookies of other applications on the domain, which need not follow any standard, hide none of ours.
+    """
     name = name_cookie(place, is_secure=is_secure)
     for header in headers.getlist("cookie"):
-        morsel = SimpleCookie(header).get(name)
-        if morsel is not None:
-            return morsel.value
+        value = cookie_parser(header).get(name)
+        if value is not None:
+            return value
     return ""

@@ -1,6 +1,8 @@
 """Set the headers that protect every answer (ASVS 5.0, section 3.4)."""
 
+import re
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,16 +14,30 @@ _POLICY = (
     " form-action 'self'; base-uri 'none'"
 )
 _YEAR = 31_536_000
+_is_host = re.compile(r"[a-z0-9._:\[\]-]+").fullmatch
 
 
 def build_policy(*, frame_ancestors: Iterable[str] = (), frames: Iterable[str] = ()) -> str:
     """Return a Content-Security-Policy.
 
-    frame_ancestors: origins that may show the page in a frame; none by default. frames: origins that the page shows.
+    frame_ancestors: origins that may show the page in a frame; none by default. frames: URLs that the page shows.
     """
-    ancestors = " ".join(frame_ancestors) or "'none'"
-    shown = " ".join(frames)
+    ancestors = " ".join(filter(None, map(_make_source, frame_ancestors))) or "'none'"
+    shown = " ".join(filter(None, map(_make_source, frames)))
     return f"{_POLICY}; frame-ancestors {ancestors}" + (f"; frame-src {shown}" if shown else "")
+
+
+def _make_source(url: str) -> str:
+    """Return a URL's origin in ASCII, as a policy has it; empty if that would change the policy around it."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+        name = (parts.hostname or "").encode("idna").decode()
+    except ValueError:
+        return ""
+    host = f"[{name}]" if ":" in name else name
+    is_usable = parts.scheme in ("http", "https") and _is_host(host)
+    return f"{parts.scheme}://{host}{port}" if is_usable else ""
 
 
 class ProtectiveHeaders:

@@ -80,4 +80,4 @@ def bind(host: str, port: int) -> socket.socket:
 def _build_worker_app(options: ServeOptions) -> Starlette:
     database = open_request_database(options.address)
     configurations = ConfigurationCache(database, options.key)
-    return build_app(Site(options.public_url.rstrip("/"), database, configurations))
+    return build_app(Site(options.public_url.rstrip("/"), database, configurations, options.key))

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from reconciler import clock
 from reconciler.model.ids import Moment
 from reconciler.model.moment import parse_moment
+from reconciler.store.key import StoreKey
 from reconciler.store.service import ConfigurationCache, RequestDatabase
 
 
@@ -19,6 +20,8 @@ class Site:
     public_url: str
     database: RequestDatabase = field(repr=False)
     configurations: ConfigurationCache = field(repr=False)
+    #: of the store; recognizes erased people
+    key: StoreKey = field(repr=False)
 
     @cached_property
     def origin(self) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.store.erased_people import make_anonymous_record
 from reconciler.store.key import StoreKey
-from reconciler.store.read.before_images import make_anonymous_record
 from tests.support.customers.project import KEY, Project, changes, keys
 from tests.support.operations.undo_steps import (
     ANN,

@@ -6,7 +6,9 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from reconciler.model.role import Role
+from reconciler.model.text_form import make_visible_form
 from reconciler.service.lti.parameters import LaunchParameters
+from reconciler.store.key import StoreKey
 from reconciler.store.service import (
     AppliedCommunity,
     AppliedCustomer,
@@ -14,6 +16,7 @@ from reconciler.store.service import (
     AppliedPlatform,
     RequestDatabase,
     RowExistsError,
+    RowsBusyError,
     people,
 )
 
@@ -109,35 +112,43 @@ def find_known(database: RequestDatabase, arrival: Arrival) -> Admission | None:
     return Admission(_require_usable(person).account) if person is not None else None
 
 
-def admit_unknown(database: RequestDatabase, arrival: Arrival) -> Admission:
+def admit_unknown(database: RequestDatabase, key: StoreKey, arrival: Arrival) -> Admission:
     """Bind or make the account of a person whom this LMS did not send before.
 
-    Raises AdmissionRefusal, and RowsBusyError if rows stay locked. Of several launches of one person at the same
-    moment, one writes and the others find what it wrote.
+    key: of the store, by which it recognizes erased people. Raises AdmissionRefusal, and RowsBusyError if rows stay
+    locked. Of several launches of one person at the same moment, one writes and the others find what it wrote.
     """
-    for _ in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
         try:
-            return _bind_or_create(database, arrival)
+            return _bind_or_create(database, key, arrival, is_contested=attempt > 0)
         except RowExistsError:
             known = find_known(database, arrival)
             if known is not None:
                 return known
-    raise AdmissionRefusal(AdmissionProblem.ACCOUNT_NEEDED)
+    raise RowsBusyError
 
 
-def _bind_or_create(database: RequestDatabase, arrival: Arrival) -> Admission:
+def _bind_or_create(database: RequestDatabase, key: StoreKey, arrival: Arrival, *, is_contested: bool) -> Admission:
     rostered = _find_rostered(database, arrival)
     if rostered is not None:
         return _bind_rostered(database, arrival, rostered)
     role = arrival.parameters.role
     if not arrival.community.auto_provisioning or role is not Role.STUDENT:
         raise AdmissionRefusal(AdmissionProblem.ACCOUNT_NEEDED)
-    return _create(database, arrival, role)
+    sourced_id = _read_sourced_id(arrival)
+    if sourced_id and people.is_erased(database, key, arrival.customer.number, sourced_id):
+        raise AdmissionRefusal(AdmissionProblem.DELETED)
+    return _create(database, arrival, role, is_contested=is_contested)
+
+
+def _read_sourced_id(arrival: Arrival) -> str:
+    """Return the sourcedId that the LMS names the person by, in the form that the roster's have; empty for none."""
+    return make_visible_form(arrival.parameters.get("lis_person_sourcedid"))
 
 
 def _find_rostered(database: RequestDatabase, arrival: Arrival) -> people.Person | None:
     """Return the person of the roster that the LMS names by sourcedId, whom it may be deleted."""
-    sourced_id = arrival.parameters.get("lis_person_sourcedid")
+    sourced_id = _read_sourced_id(arrival)
     if not sourced_id or not arrival.customer.has_roster:
         return None
     customer = arrival.customer
@@ -155,7 +166,7 @@ def _bind_rostered(database: RequestDatabase, arrival: Arrival, person: people.P
     return Admission(person.account)
 
 
-def _create(database: RequestDatabase, arrival: Arrival, role: Role) -> Admission:
+def _create(database: RequestDatabase, arrival: Arrival, role: Role, *, is_contested: bool) -> Admission:
     parameters, customer, community = arrival.parameters, arrival.customer, arrival.community
     newcomer = people.Newcomer(
         parameters.given_name or ("" if parameters.family_name else parameters.full_name),
@@ -167,7 +178,7 @@ def _create(database: RequestDatabase, arrival: Arrival, role: Role) -> Admissio
     with database.open_transaction() as connection:
         if not people.take_seat(connection, community.number, community.seats):
             raise AdmissionRefusal(AdmissionProblem.NO_SEAT)
-        account, lacks_email = people.create_person(connection, customer.number, newcomer)
+        account, lacks_email = people.create_person(connection, customer.number, newcomer, is_contested=is_contested)
         people.bind_person(connection, customer.number, arrival.issuer, parameters.user_id, account)
         people.add_member(connection, customer.number, community.number, account, role)
     return Admission(account, is_new=True, lacks_email=lacks_email)

@@ -1,5 +1,6 @@
 """Take the POST of an LMS, and lead the browser on to a GET (303), so that a reload does not launch again."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from urllib.parse import quote
@@ -8,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from reconciler.model.moment import add_span
+from reconciler.service.failures import BUSY, GONE
 from reconciler.service.form import MAX_BODY, FormProblem, UnreadableFormError, check_form_type
 from reconciler.service.lti.admission import (
     Admission,
@@ -30,12 +32,14 @@ from reconciler.service.lti.pages import build_admission_notice, build_launch_no
 from reconciler.service.pages import Notice, render_notice
 from reconciler.service.site import Site
 from reconciler.service.work import run_quickly, run_waiting
-from reconciler.store.service import RequestConnection, RowsBusyError, visits
+from reconciler.store.service import AppliedPlatform, RequestConnection, RowsBusyError, visits
 
 LAUNCH_PATH = "/lti/launch"
 #: How long the browser may take from the POST to the GET
 ARRIVAL_SPAN = timedelta(minutes=1)
 ARRIVAL_PURPOSE = "arrival"
+#: Seconds that a browser may take to send a launch
+BODY_SECONDS = 30.0
 #: A nonce is kept until no launch with its timestamp is let in any more.
 _NONCE_SPAN = 2 * CLOCK_WINDOW + timedelta(minutes=1)
 
@@ -52,18 +56,17 @@ def build_launch_endpoint(site: Site) -> Callable[[Request], object]:
                 token = await run_waiting(lambda: _admit(site, arrival))
         except LaunchRefusal as refusal:
             status, notice = build_launch_notice(refusal.problem)
-            return render_notice(notice, status=status)
+            answer = render_notice(notice, status=status)
+            if refusal.problem is LaunchProblem.UNREADABLE:
+                # The rest of the body may still be on its way.
+                answer.headers["Connection"] = "close"
+            return answer
         except _Refused as refused:
             origins = refused.arrival_origins
             return render_notice(refused.notice, status=refused.status, frame_ancestors=origins)
-        except RowsBusyError:
-            return render_notice(_BUSY, status=503)
         return RedirectResponse(f"{site.path}/arrive/{token}", 303)
 
     return launch
-
-
-_BUSY = Notice("One moment, please", ("Your school's list is being updated. Click the lesson again in a minute.",))
 
 
 class _Refused(Exception):  # noqa: N818 - an outcome that a person reads, not a bug
@@ -73,17 +76,20 @@ class _Refused(Exception):  # noqa: N818 - an outcome that a person reads, not a
 
 
 async def _receive(site: Site, request: Request) -> LaunchRequest:
-    """Return the launch of a request. Raises LaunchRefusal for a body that is too large or no form."""
+    """Return the launch of a request. Raises LaunchRefusal for a body that is too large, too slow or no form."""
     try:
         check_form_type(request.headers.get("content-type", ""))
     except UnreadableFormError as problem:
         raise LaunchRefusal(LaunchProblem.UNREADABLE, problem.problem.value) from None
     body = bytearray()
     try:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > MAX_BODY:
-                raise LaunchRefusal(LaunchProblem.UNREADABLE, FormProblem.TOO_LARGE.value)
+        async with asyncio.timeout(BODY_SECONDS):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > MAX_BODY:
+                    raise LaunchRefusal(LaunchProblem.UNREADABLE, FormProblem.TOO_LARGE.value)
+    except TimeoutError:
+        raise LaunchRefusal(LaunchProblem.UNREADABLE, "too-slow") from None
     except ClientDisconnect:
         raise LaunchRefusal(LaunchProblem.UNREADABLE, "disconnected") from None
     path: bytes = request.scope.get("raw_path") or quote(request.url.path).encode()
@@ -96,34 +102,42 @@ def _check(site: Site, received: LaunchRequest, lesson: str) -> tuple[str, Arriv
     Raises LaunchRefusal and _Refused.
     """
     found = site.configurations.find_platform(received.consumer_key)
+    if found is not None and found[1].is_unreadable:
+        raise _Refused(503, GONE, found[1].origins)
     secrets = PlatformSecrets(found[1].secrets) if found else None
-    moment = site.get_moment()
     time = site.get_time()
-    parameters = check_launch(received, secrets, int(time.timestamp()))
+    try:
+        parameters = check_launch(received, secrets, int(time.timestamp()))
+    except LaunchRefusal as refusal:
+        if found is None or refusal.parameters is None:
+            raise
+        # The LMS signed it, and shows the page in its frame.
+        raise _Refused(*build_launch_notice(refusal.problem), found[1].origins) from None
     assert found is not None
     customer, platform = found
     try:
         arrival = find_destination(customer, platform, parameters, lesson, time)
         known = find_known(site.database, arrival)
     except AdmissionRefusal as refusal:
-        _keep_nonce_alone(site, received)
+        with site.database.open_transaction(durable=False) as connection:
+            _keep_nonce(site, connection, received, platform)
         raise _Refused(*build_admission_notice(refusal.problem, customer.support), platform.origins) from None
     with site.database.open_transaction(durable=False) as connection:
-        if not visits.keep_nonce(connection, received.consumer_key, received.nonce, add_span(moment, _NONCE_SPAN)):
-            raise LaunchRefusal(LaunchProblem.REPLAYED, parameters=parameters)
+        _keep_nonce(site, connection, received, platform)
         return (_issue_arrival(site, connection, arrival, known), arrival) if known is not None else arrival
 
 
-def _keep_nonce_alone(site: Site, received: LaunchRequest) -> None:
+def _keep_nonce(site: Site, connection: RequestConnection, received: LaunchRequest, platform: AppliedPlatform) -> None:
     until = add_span(site.get_moment(), _NONCE_SPAN)
-    with site.database.open_transaction(durable=False) as connection:
-        if not visits.keep_nonce(connection, received.consumer_key, received.nonce, until):
-            raise LaunchRefusal(LaunchProblem.REPLAYED)
+    if not visits.keep_nonce(connection, received.consumer_key, received.nonce, until):
+        raise _Refused(*build_launch_notice(LaunchProblem.REPLAYED), platform.origins)
 
 
 def _admit(site: Site, arrival: Arrival) -> str:
     try:
-        admission = admit_unknown(site.database, arrival)
+        admission = admit_unknown(site.database, site.key, arrival)
+    except RowsBusyError:
+        raise _Refused(503, BUSY, arrival.platform.origins) from None
     except AdmissionRefusal as refusal:
         notice = build_admission_notice(refusal.problem, arrival.customer.support)
         raise _Refused(*notice, arrival.platform.origins) from None

@@ -66,7 +66,8 @@ class LaunchParameters:
     @property
     def email(self) -> str:
         """Return the e-mail address as sent, empty if it is not one. It proves nothing."""
-        address = clean_line(self.get("lis_person_contact_email_primary"), MAX_EMAIL)
+        sent = self.get("lis_person_contact_email_primary")
+        address = clean_line(sent, MAX_EMAIL) if len(sent) <= MAX_EMAIL else ""
         local, _, domain = address.rpartition("@")
         return address if local and "." in domain and " " not in address else ""
 

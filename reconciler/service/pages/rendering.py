@@ -33,7 +33,7 @@ def render_page(
 ) -> HTMLResponse:
     """Return a page.
 
-    frame_ancestors: origins that may show it in a frame. frames: origins that it shows in one.
+    frame_ancestors: origins that may show it in a frame. frames: URLs that it shows in one.
     """
     text = _load_environment().get_template(template).render(values)
     headers = {"Content-Security-Policy": build_policy(frame_ancestors=frame_ancestors, frames=frames)}
@@ -43,6 +43,11 @@ def render_page(
 def render_notice(notice: Notice, *, status: int = 200, frame_ancestors: Iterable[str] = ()) -> HTMLResponse:
     """Return the page of a notice."""
     return render_page("notice.html", {"notice": notice}, status=status, frame_ancestors=frame_ancestors)
+
+
+def set_static_path(path: str) -> None:
+    """Let every page find style sheets below a path."""
+    _load_environment().globals["static"] = path
 
 
 @cache

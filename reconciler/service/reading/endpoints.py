@@ -2,18 +2,20 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from reconciler.service.cookies import Place, build_cookie
+from reconciler.model.ids import Moment
+from reconciler.service.cookies import Place, build_cookie, read_cookie
 from reconciler.service.lti.endpoint import ARRIVAL_PURPOSE
 from reconciler.service.pages import Notice, render_notice, render_page
-from reconciler.service.reading.reader import Reader, find_reader, resolve_session
+from reconciler.service.reading.reader import Reader, find_reader, is_framed, resolve_session
 from reconciler.service.site import Site
 from reconciler.service.work import run_quickly
-from reconciler.store.service import visits
+from reconciler.store.service import RequestConnection, visits
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -26,8 +28,10 @@ def build_arrival_endpoint(site: Site) -> Endpoint:
     """Return the endpoint of `GET /arrive/TOKEN`, where a launch ends: the lesson itself, with or without cookies."""
 
     async def arrive(request: Request) -> Response:
-        places = _choose_places(request)
-        begun = await run_quickly(site, lambda: _begin(site, request.path_params["token"], places))
+        if request.method == "HEAD":
+            # Whoever only looks whether the page is there does not use up the arrival.
+            raise HTTPException(405, headers={"Allow": "GET"})
+        begun = await run_quickly(site, lambda: _begin(site, request.path_params["token"], request.headers))
         if begun is None:
             reader = await run_quickly(site, lambda: find_reader(site, request.headers))
             if reader is None:
@@ -64,15 +68,14 @@ def build_library_endpoint(site: Site) -> Endpoint:
     return show_library
 
 
-def _choose_places(request: Request) -> tuple[Place, ...]:
+def _choose_places(headers: Headers) -> tuple[Place, ...]:
     """Return where a session begins: in the frame or the tab that the browser names, in both if it names none."""
-    destination = request.headers.get("sec-fetch-dest", "")
-    if destination in ("iframe", "frame"):
+    if is_framed(headers):
         return (Place.FRAME,)
-    return (Place.TAB,) if destination == "document" else (Place.FRAME, Place.TAB)
+    return (Place.TAB,) if headers.get("sec-fetch-dest") == "document" else (Place.FRAME, Place.TAB)
 
 
-def _begin(site: Site, token: str, places: tuple[Place, ...]) -> tuple[Reader, str, tuple[str, ...]] | None:
+def _begin(site: Site, token: str, headers: Headers) -> tuple[Reader, str, tuple[str, ...]] | None:
     """Return the reader, the lesson's ID and the cookies of an arrival; None if it was used or took too long."""
     moment = site.get_moment()
     with site.database.open_transaction(durable=False) as connection:
@@ -81,31 +84,47 @@ def _begin(site: Site, token: str, places: tuple[Place, ...]) -> tuple[Reader, s
     community = customer.communities.get(data["community"]) if data and customer else None
     if data is None or community is None:
         return None
+    account, places = data["account"] or 0, _choose_places(headers)
     kept = {name: data[name] for name in ("customer", "platform", "community")}
+    reader = resolve_session(site, visits.Session(account, kept, moment, moment), places[0])
+    if reader is None:
+        return None
     with site.database.open_transaction(durable=False) as connection:
+        _end_former(site, connection, headers, account, places, moment)
         values = {
-            place: visits.begin_session(
-                connection, data["account"] or 0, {**kept, "place": place}, moment, community.login_timeout
-            )
+            place: visits.begin_session(connection, account, {**kept, "place": place}, moment, community.login_timeout)
             for place in places
         }
     seconds = int(community.login_timeout.total_seconds())
     cookies = tuple(build_cookie(place, value, seconds, is_secure=site.is_secure) for place, value in values.items())
-    session = visits.Session(data["account"] or 0, kept, moment, moment)
-    reader = resolve_session(site, session, places[0])
-    return (reader, data["lesson"], cookies) if reader is not None else None
+    return reader, data["lesson"], cookies
+
+
+def _end_former(
+    site: Site,
+    connection: RequestConnection,
+    headers: Headers,
+    account: int,
+    places: tuple[Place, ...],
+    moment: Moment,
+) -> None:
+    """End the browser's sessions that new ones replace, and those of whoever used it before."""
+    for place in Place:
+        token = read_cookie(headers, place, is_secure=site.is_secure)
+        former = visits.find_session(connection, token, moment) if token else None
+        if former is not None and (place in places or former.account != account):
+            visits.end_session(connection, token)
 
 
 def _show_lesson(reader: Reader, lesson: str) -> Response:
     found = reader.customer.find_lesson(reader.community, lesson)
     if found is None:
         return render_notice(_NO_LESSON, status=404, frame_ancestors=reader.origins)
-    parts = urlsplit(found.url)
     return render_page(
         "lesson.html",
         {"lesson": found, "reader": reader.name},
         frame_ancestors=reader.origins,
-        frames=(f"{parts.scheme}://{parts.netloc}",),
+        frames=(found.url,),
     )
 
 

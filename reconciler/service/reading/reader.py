@@ -31,13 +31,18 @@ class Reader:
         return whole or f"Learner {self.person.account % 0x10000:04X}"
 
 
-def find_reader(site: Site, headers: Headers) -> Reader | None:
-    """Return who reads, or None if nobody is signed in, or no longer may be.
+def is_framed(headers: Headers) -> bool:
+    """Return whether the browser says that it asks for a page in a frame."""
+    return headers.get("sec-fetch-dest", "") in ("iframe", "frame")
 
-    An account that was deleted, suspended or merged, a deactivated customer and an ended license end the session at
-    this request, whoever changed them.
+
+def find_reader(site: Site, headers: Headers) -> Reader | None:
+    """Return who reads, or None if nobody is signed in, or no longer may be. In a frame, its own session comes first.
+
+    An account that was deleted, suspended or merged, a deactivated customer, a removed LMS and an ended license end the
+    session at this request, whoever changed them.
     """
-    for place in (Place.TAB, Place.FRAME):
+    for place in (Place.FRAME, Place.TAB) if is_framed(headers) else (Place.TAB, Place.FRAME):
         token = read_cookie(headers, place, is_secure=site.is_secure)
         session = visits.find_session(site.database, token, site.get_moment()) if token else None
         if session is not None:
@@ -48,10 +53,13 @@ def find_reader(site: Site, headers: Headers) -> Reader | None:
 
 
 def resolve_session(site: Site, session: visits.Session, place: Place) -> Reader | None:
-    """Return who reads in a session, None if account, customer or license no longer allow it."""
+    """Return who reads in a session, None if account, customer, LMS or license no longer allow it."""
     customer = site.configurations.find_customer(session.data["customer"])
     community = customer.communities.get(session.data["community"]) if customer is not None else None
     if customer is None or community is None or not customer.is_active:
+        return None
+    platform = customer.platforms.get(session.data.get("platform", ""))
+    if session.data.get("platform") and platform is None:
         return None
     if not community.is_open(site.get_time().astimezone(ZoneInfo(customer.timezone)).date().isoformat()):
         return None
@@ -60,5 +68,4 @@ def resolve_session(site: Site, session: visits.Session, place: Place) -> Reader
         person = people.find_account(site.database, session.account)
         if person is None or person.is_deleted or not person.is_active:
             return None
-    platform = customer.platforms.get(session.data.get("platform", ""))
     return Reader(customer, community, person, place, platform.origins if platform else ())

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 
 from reconciler.model.change import Action
-from reconciler.model.ids import CustomerNumber, RunId, SourcedId
+from reconciler.model.ids import CustomerNumber, RunId
 from reconciler.model.kind import Kind
 from reconciler.model.roster import ROSTER_FIELDS
-from reconciler.model.text_form import make_visible_form
 from reconciler.store.database.connection import Connection, Parameters
+from reconciler.store.erased_people import list_forms, make_anonymous_record
 from reconciler.store.key import StoreKey
 from reconciler.store.read.image_sql import build_image_sql
 
@@ -165,21 +165,6 @@ def filter_erased_keys(
             if any(make_anonymous_record(used, customer_number, form) in of_key for form in list_forms(each))
         )
     return known.filter(known.is_in(list(erased)))
-
-
-def make_anonymous_record(key: StoreKey, customer_number: CustomerNumber, sourced_id: SourcedId) -> str:
-    """Return the HMAC by which the store recognizes an erased person, which reveals nothing about them."""
-    return key.compute_hmac_hex("erased", f"{customer_number}\0{sourced_id}")
-
-
-def list_forms(sourced_id: SourcedId) -> tuple[SourcedId, ...]:
-    """Return a sourcedId as written, and in its visible form if that differs: another roster may have another form."""
-    return tuple(dict.fromkeys((sourced_id, SourcedId(make_visible_form(sourced_id)))))
-
-
-def list_anonymous_records(key: StoreKey, customer_number: CustomerNumber, sourced_id: SourcedId) -> list[str]:
-    """Return the HMACs that the store may have of an erased person: of each form, by each key that it ever had."""
-    return [make_anonymous_record(each, customer_number, form) for form in list_forms(sourced_id) for each in key.known]
 
 
 def _decode_images(kind: Kind, run: RunId, texts: pl.DataFrame) -> pl.DataFrame:

@@ -10,10 +10,10 @@ import polars as pl
 from reconciler.model.ids import CustomerId, CustomerNumber, Moment, SourcedId
 from reconciler.store.database.connection import Connection
 from reconciler.store.database.lock import lock_customer
+from reconciler.store.erased_people import list_anonymous_records, list_forms, make_anonymous_record
 from reconciler.store.errors import StoreProblem
 from reconciler.store.key import StoreKey
 from reconciler.store.open import Store
-from reconciler.store.read.before_images import list_anonymous_records, list_forms, make_anonymous_record
 from reconciler.store.removal.certificates import Certificate, CertificateKind, issue_certificate, list_certificates
 from reconciler.store.removal.image_digests import digest_cleared_images
 from reconciler.store.removal.person import (

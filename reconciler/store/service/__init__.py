@@ -5,6 +5,7 @@ from reconciler.store.service.configuration import AppliedCustomer as AppliedCus
 from reconciler.store.service.configuration import AppliedLesson as AppliedLesson
 from reconciler.store.service.configuration import AppliedPlatform as AppliedPlatform
 from reconciler.store.service.configuration import ConfigurationCache as ConfigurationCache
+from reconciler.store.service.database import DatabaseGoneError as DatabaseGoneError
 from reconciler.store.service.database import RequestConnection as RequestConnection
 from reconciler.store.service.database import RequestDatabase as RequestDatabase
 from reconciler.store.service.database import RowExistsError as RowExistsError

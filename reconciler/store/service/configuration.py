@@ -1,14 +1,17 @@
 """Read the configuration that was last applied, one customer at a time, and keep it until somebody changes it."""
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from reconciler.model.ids import CustomerId, CustomerNumber
 from reconciler.model.moment import parse_duration
+from reconciler.store.errors import StoreProblem
 from reconciler.store.json_text import parse_stored_document
 from reconciler.store.key import StoreKey
 from reconciler.store.service.database import RequestDatabase
@@ -20,14 +23,15 @@ MAX_CUSTOMERS = 2_000
 _PLATFORM_PATH = "lti.platforms"
 
 _FIND_PLATFORM = build_statement(
-    "SELECT p.customer_id, p.platform, coalesce(c.last_run, 0), coalesce(w.n, 0)"
+    "SELECT p.customer_id, p.platform, coalesce(c.last_run, 0), coalesce(w.n, 0), s.catalogue_run, s.catalogue_writes"
     " FROM lti_platforms p JOIN customers c ON c.id = p.customer_id"
-    " LEFT JOIN write_counters w ON w.customer_id = c.id"
+    " LEFT JOIN write_counters w ON w.customer_id = c.id CROSS JOIN store s"
     " WHERE p.consumer_key = :key AND p.reserved_until IS NULL AND c.tombstoned_at IS NULL"
 )
 _READ_VERSION = build_statement(
-    "SELECT coalesce(c.last_run, 0), coalesce(w.n, 0) FROM customers c"
-    " LEFT JOIN write_counters w ON w.customer_id = c.id WHERE c.id = :customer AND c.tombstoned_at IS NULL"
+    "SELECT coalesce(c.last_run, 0), coalesce(w.n, 0), s.catalogue_run, s.catalogue_writes FROM customers c"
+    " LEFT JOIN write_counters w ON w.customer_id = c.id CROSS JOIN store s"
+    " WHERE c.id = :customer AND c.tombstoned_at IS NULL"
 )
 _READ_CUSTOMER = build_statement("SELECT slug, name, status, document FROM customers WHERE id = :customer")
 _READ_COMMUNITIES = build_statement(
@@ -43,8 +47,11 @@ _READ_SECRETS = build_statement(
     " WHERE customer_id = :customer AND path LIKE 'lti.platforms.%' AND ciphertext IS NOT NULL"
 )
 
-#: The last run and the number of foreign writes of a customer: as long as they stay, its configuration does.
-Version = tuple[int, int]
+#: The last run and the number of foreign writes of a customer, and those of the shared catalog: as long as they stay,
+#: the customer's configuration does.
+Version = tuple[int, ...]
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,8 @@ class AppliedPlatform:
     community: str | None
     #: current and, while the LMS is switched over, previous secret
     secrets: tuple[str, ...]
+    #: a secret cannot be decrypted, so nothing that the LMS signs can be checked
+    is_unreadable: bool
     origins: tuple[str, ...]
 
 
@@ -146,14 +155,14 @@ class ConfigurationCache:
         if not rows:
             return None
         number, name, *version = rows[0]
-        customer = self._get_customer(number, (version[0], version[1]))
+        customer = self._get_customer(number, tuple(version))
         platform = customer.platforms.get(name)
         return (customer, platform) if platform is not None else None
 
     def find_customer(self, number: CustomerNumber) -> AppliedCustomer | None:
         """Return a customer, None if it was removed."""
         rows = self._database.fetch(_READ_VERSION, {"customer": number})
-        return self._get_customer(number, (rows[0][0], rows[0][1])) if rows else None
+        return self._get_customer(number, tuple(rows[0])) if rows else None
 
     def _get_customer(self, number: CustomerNumber, version: Version) -> AppliedCustomer:
         with self._lock:
@@ -174,7 +183,7 @@ class ConfigurationCache:
         slug, name, status, text = self._database.fetch(_READ_CUSTOMER, facts)[0]
         document = parse_stored_document(text) or {}
         secrets = {
-            path: self._key.decrypt(bytes(sealed), f"{slug}/{path}")
+            path: self._decrypt(bytes(sealed), f"{slug}/{path}")
             for path, sealed in self._database.fetch(_READ_SECRETS, facts)
         }
         communities = [_parse_community(*row) for row in self._database.fetch(_READ_COMMUNITIES, facts)]
@@ -197,19 +206,29 @@ class ConfigurationCache:
             {each.id: each for each in lessons},
         )
 
+    def _decrypt(self, sealed: bytes, place: str) -> str | None:
+        """Return a secret; None, and a line in the log, if the store's key was replaced since the start."""
+        for key in self._key.known:
+            with suppress(StoreProblem):
+                return key.decrypt(sealed, place)
+        _LOG.error("cannot decrypt the secret %s: restart serve with the store's present key", place)
+        return None
+
 
 def _get_mapping(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = document.get(name)
     return value if isinstance(value, Mapping) else {}
 
 
-def _parse_platform(name: str, platform: Mapping[str, Any], secrets: Mapping[str, str]) -> AppliedPlatform:
-    found = (secrets.get(f"{_PLATFORM_PATH}.{name}.{part}") for part in ("shared_secret", "previous_secret"))
+def _parse_platform(name: str, platform: Mapping[str, Any], secrets: Mapping[str, str | None]) -> AppliedPlatform:
+    paths = [f"{_PLATFORM_PATH}.{name}.{part}" for part in ("shared_secret", "previous_secret")]
+    found = [secrets[path] for path in paths if path in secrets]
     origins = platform.get("origins")
     return AppliedPlatform(
         name,
         platform.get("community"),
         tuple(secret for secret in found if secret),
+        None in found,
         tuple(str(each) for each in origins) if isinstance(origins, list) else (),
     )
 

@@ -9,13 +9,16 @@ from reconciler.store.service.statement import Statement
 Row = tuple[Any, ...]
 Parameters = Mapping[str, object]
 
-#: Seconds that a request waits for rows that somebody else is writing, before it answers with a page that goes on by
-#: itself
+#: Seconds that a request waits for rows that somebody else is writing, before it answers that people try again
 MAX_WAIT = 2.0
 
 
 class RowsBusyError(Exception):
     """Raised if rows that a request has to write were locked for longer than `MAX_WAIT`. Nothing was written."""
+
+
+class DatabaseGoneError(Exception):
+    """Raised if the database cannot be reached, read or written at all. Its text names no row."""
 
 
 class RowExistsError(Exception):

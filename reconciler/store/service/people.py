@@ -5,9 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from reconciler.model.ids import CustomerId, CustomerNumber
+from reconciler.model.ids import CustomerId, CustomerNumber, SourcedId
 from reconciler.model.role import Role
 from reconciler.model.roster import AccountManager
+from reconciler.store.erased_people import list_anonymous_records
+from reconciler.store.key import StoreKey
 from reconciler.store.service.database import RequestConnection, RequestDatabase, Row
 from reconciler.store.service.statement import build_statement
 
@@ -30,6 +32,7 @@ _FIND_BY_IDENTIFIER = build_statement(
     f"SELECT {_PERSON_COLUMNS} FROM accounts a WHERE a.customer_id = :customer AND a.identifier = :value"
     " AND a.managed_by = 'roster' LIMIT 3"
 )
+_FIND_ERASED = build_statement("SELECT 1 FROM erased WHERE customer_id = :customer AND trace = :trace")
 _FIND_ACCOUNT = build_statement(f"SELECT {_PERSON_COLUMNS} FROM accounts a WHERE a.id = :account")
 _FIND_SUBJECTS = build_statement(
     "SELECT d.subject FROM identities d JOIN issuers i ON i.id = d.issuer_id"
@@ -130,6 +133,12 @@ def find_rostered_person(
     return found[0] if len(found) == 1 else None
 
 
+def is_erased(database: RequestDatabase, key: StoreKey, number: CustomerNumber, sourced_id: str) -> bool:
+    """Return whether the customer's person of this sourcedId was erased and must not return."""
+    traces = list_anonymous_records(key, number, SourcedId(sourced_id))
+    return any(database.fetch(_FIND_ERASED, {"customer": number, "trace": trace}) for trace in traces)
+
+
 def find_account(database: RequestDatabase | RequestConnection, account: int) -> Person | None:
     """Return the person of an account."""
     return _get_only(database.fetch(_FIND_ACCOUNT, {"account": account}))
@@ -164,9 +173,12 @@ def take_seat(connection: RequestConnection, community: int, seats: int) -> bool
     return int(connection.fetch(_COUNT_MEMBERS, facts)[0][0]) < seats
 
 
-def create_person(connection: RequestConnection, number: CustomerNumber, newcomer: Newcomer) -> tuple[int, bool]:
+def create_person(
+    connection: RequestConnection, number: CustomerNumber, newcomer: Newcomer, *, is_contested: bool = False
+) -> tuple[int, bool]:
     """Make an account without a password for a person who arrives by a launch.
 
+    is_contested: others make accounts of the same name at this moment, so that only a random sign-in name is free.
     Return its number, and whether it was made without the e-mail address because another account has it: an address
     proves nothing. Raises RowExistsError if somebody takes the sign-in name at this moment.
     """
@@ -174,7 +186,7 @@ def create_person(connection: RequestConnection, number: CustomerNumber, newcome
     is_taken = bool(newcomer.email) and bool(connection.fetch(_HAS_EMAIL, facts))
     username = next(
         each
-        for each in _propose_usernames(newcomer)
+        for each in _propose_usernames(newcomer, is_contested=is_contested)
         if not connection.fetch(_HAS_USERNAME, {"customer": number, "key": each})
     )
     account = connection.fetch(
@@ -207,14 +219,15 @@ def add_member(connection: RequestConnection, number: CustomerNumber, community:
     )
 
 
-def _propose_usernames(newcomer: Newcomer) -> Iterator[str]:
+def _propose_usernames(newcomer: Newcomer, *, is_contested: bool) -> Iterator[str]:
     from secrets import token_hex
 
     plain = unicodedata.normalize("NFKD", newcomer.name).encode("ascii", "ignore").decode().lower()
     stem = "".join(each for each in plain if each.isalnum() or each == ".").strip(".")[:40] or "reader"
-    yield stem
-    for number in range(2, _NUMBERED_NAMES):
-        yield f"{stem}{number}"
+    if not is_contested:
+        yield stem
+        for number in range(2, _NUMBERED_NAMES):
+            yield f"{stem}{number}"
     while True:
         yield f"{stem}-{token_hex(3)}"
 

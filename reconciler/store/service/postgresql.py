@@ -1,18 +1,28 @@
 """Serve requests from a store on PostgreSQL, by a pool of psycopg connections."""
 
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import psycopg
 from psycopg import errors
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool
 
 from reconciler.store.address import PostgresqlAddress
-from reconciler.store.service.database import MAX_WAIT, Parameters, Row, RowExistsError, RowsBusyError
+from reconciler.store.service.database import (
+    MAX_WAIT,
+    DatabaseGoneError,
+    Parameters,
+    Row,
+    RowExistsError,
+    RowsBusyError,
+)
 from reconciler.store.service.statement import Statement
 
 #: Connections of one worker; a request holds one for less than a millisecond.
 MAX_CONNECTIONS = 8
+#: Those that may write durable rows, and wait for an apply meanwhile; the others are left to who only reads
+MAX_WRITERS = 4
 #: Seconds in which the server has to answer at all
 CONNECT_SECONDS = 10.0
 
@@ -52,6 +62,7 @@ class PostgresqlRequestDatabase:
             name="reconciler",
         )
         self._pool.open()
+        self._writers = threading.BoundedSemaphore(MAX_WRITERS)
 
     def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row]:
         with _translate_errors(), self._pool.connection() as raw:
@@ -59,7 +70,14 @@ class PostgresqlRequestDatabase:
 
     @contextmanager
     def open_transaction(self, *, durable: bool = True) -> Iterator[PostgresqlConnection]:
-        with _translate_errors(), self._pool.connection() as raw, raw.transaction():
+        with ExitStack() as stack:
+            if durable:
+                if not self._writers.acquire(timeout=MAX_WAIT):
+                    raise RowsBusyError
+                stack.callback(self._writers.release)
+            stack.enter_context(_translate_errors())
+            raw = stack.enter_context(self._pool.connection())
+            stack.enter_context(raw.transaction())
             yield PostgresqlConnection(raw)
 
     def close(self) -> None:
@@ -76,5 +94,8 @@ def _translate_errors() -> Iterator[None]:
         yield
     except errors.UniqueViolation:
         raise RowExistsError from None
-    except (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure, PoolTimeout):
+    except (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure):
         raise RowsBusyError from None
+    except (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction) as problem:
+        # Also a pool whose connections are all in use for too long
+        raise DatabaseGoneError(type(problem).__name__) from None

@@ -36,9 +36,14 @@ _FIND_SESSION = build_statement(
 )
 _END_SESSION = build_statement("DELETE FROM sessions WHERE token_hash = :hash")
 _END_SESSIONS = build_statement("DELETE FROM sessions WHERE account_id = :account AND token_hash <> :hash")
+#: Rows that one transaction deletes, so that no launch waits long for it
+_FORGOTTEN_AT_ONCE = 1_000
 _FORGET = tuple(
-    build_statement(f"DELETE FROM {table} WHERE expires_at <= :now")
-    for table in ("nonces", "one_use_tokens", "sessions")
+    build_statement(
+        f"DELETE FROM {table} WHERE ({key}) IN"
+        f" (SELECT {key} FROM {table} WHERE expires_at <= :now LIMIT {_FORGOTTEN_AT_ONCE})"
+    )
+    for table, key in (("nonces", "consumer_key, nonce"), ("one_use_tokens", "token_hash"), ("sessions", "token_hash"))
 )
 _NOTE_SIGN_IN = build_statement(
     "INSERT INTO last_sign_ins (account_id, at) VALUES (:account, :now)"
@@ -98,7 +103,10 @@ def redeem_token(connection: RequestConnection, purpose: str, token: str, now: M
 def begin_session(
     connection: RequestConnection, account: int, data: Mapping[str, Any], now: Moment, span: timedelta
 ) -> str:
-    """Begin a session and note the sign-in; return the value of its cookie."""
+    """Begin a session and note the sign-in; return the value of its cookie.
+
+    account: 0 for a guest.
+    """
     token = make_token()
     connection.execute(
         _ADD_SESSION,
@@ -110,11 +118,12 @@ def begin_session(
             "until": add_span(now, span),
         },
     )
-    connection.execute(_NOTE_SIGN_IN, {"account": account, "now": now})
+    if account:
+        connection.execute(_NOTE_SIGN_IN, {"account": account, "now": now})
     return token
 
 
-def find_session(database: RequestDatabase, token: str, now: Moment) -> Session | None:
+def find_session(database: RequestDatabase | RequestConnection, token: str, now: Moment) -> Session | None:
     """Return the session of a cookie's value, None if there is none or it has ended."""
     rows = database.fetch(_FIND_SESSION, {"hash": hash_token(token), "now": now})
     return Session(rows[0][0], orjson.loads(rows[0][1]), rows[0][2], rows[0][3]) if rows else None
@@ -130,7 +139,16 @@ def end_other_sessions(connection: RequestConnection, account: int, token: str) 
     return connection.execute(_END_SESSIONS, {"account": account, "hash": hash_token(token)})
 
 
-def forget_expired(connection: RequestConnection, now: Moment) -> None:
-    """Delete nonces, tokens and sessions that have expired."""
+def forget_expired(database: RequestDatabase, now: Moment) -> int:
+    """Delete nonces, tokens and sessions that have expired, in short transactions; return how many.
+
+    Raises RowsBusyError and DatabaseGoneError.
+    """
+    forgotten = 0
     for statement in _FORGET:
-        connection.execute(statement, {"now": now})
+        deleted = _FORGOTTEN_AT_ONCE
+        while deleted == _FORGOTTEN_AT_ONCE:
+            with database.open_transaction(durable=False) as connection:
+                deleted = connection.execute(statement, {"now": now})
+            forgotten += deleted
+    return forgotten

@@ -45,7 +45,8 @@ def open_site(store_url: str) -> Iterator[Site]:
     """Open a store for requests, as a worker of `serve` does."""
     database = open_request_database(parse_store_url(store_url))
     try:
-        yield Site(PUBLIC_URL, database, ConfigurationCache(database, StoreKey(STORE_KEY)))
+        key = StoreKey(STORE_KEY)
+        yield Site(PUBLIC_URL, database, ConfigurationCache(database, key), key)
     finally:
         database.close()
 

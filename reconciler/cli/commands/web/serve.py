@@ -4,6 +4,7 @@ import click
 
 from reconciler.cli.exit_code import ExitCode
 from reconciler.cli.options import add_new_location_options
+from reconciler.config.fields import is_web_url
 from reconciler.model.diagnostic import Refusal, build_error
 from reconciler.operations.location import Location
 from reconciler.operations.sync import open_applied_workspace
@@ -13,13 +14,24 @@ from reconciler.service.serving import serve as run_server
 MAX_PORT = 65_535
 
 
+def _check_public_url(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and (not is_web_url(value) or "?" in value or "#" in value):
+        raise click.BadParameter("must be a complete URL with https:// (or http://) and a host, without ? and #")
+    return value
+
+
 @click.command()
 @add_new_location_options
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port", type=click.IntRange(1, MAX_PORT), default=8000, show_default=True, help="The port to listen on."
 )
-@click.option("--public-url", metavar="URL", help="Where people reach the application.  [default: of reconciler.yaml]")
+@click.option(
+    "--public-url",
+    metavar="URL",
+    callback=_check_public_url,
+    help="Where people reach the application.  [default: of reconciler.yaml]",
+)
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Worker processes.")
 @click.option(
     "--proxy",
