@@ -433,3 +433,11 @@ def test_168_a_person_without_values_whose_role_is_to_come_holds_nothing(distric
     with clock.freeze_time(NOON):
         plan = district.plan(made)
     assert [(each["key"], each["held"]) for each in changes(plan, "user")] == [(TWO, False)]
+
+
+def test_166_a_role_of_nobody_keeps_somebody_in_later_deltas_too(district: School) -> None:
+    later = with_next_role(ROLES, ONE, "s-1", userSourcedId="")
+    assert changes(district.plan(ROLES.delta(later)), "user") == []
+    assert district.apply(ROLES.delta(later)).code == 0
+    next_day = later.with_user(TWO, givenName="Other")
+    assert [each["key"] for each in changes(district.plan(later.delta(next_day)), "user")] == [TWO]

@@ -96,13 +96,14 @@ def _add_unreadable(frame: pl.DataFrame) -> pl.DataFrame:
 def select_carried_quarantine(base: Snapshot, stem: str, delta_keys: pl.Series) -> pl.DataFrame:
     """Return earlier quarantined rows that the delta does not name, which still protect their records.
 
-    A row without a key is dropped, because it protected only against absence; a waiting row is checked anew."""
+    A row without a key is dropped, because it protected only against absence, except of roles.csv: it may be the next
+    role of somebody whose role has ended. A waiting row is checked anew."""
     key = "user" if stem == "roles" else "sourced_id"
     waiting = base.waiting[stem][key] if stem in base.waiting and stem != "roles" else delta_keys.clear()
     carried = base.quarantine.filter(
         (pl.col("file") == f"{stem}.csv")
-        & pl.col("key").is_not_null()
-        & ~pl.col("key").is_in(pl.concat([delta_keys.alias("key"), waiting.alias("key")]).implode())
+        & (pl.col("key").is_not_null() | (pl.col("file") == "roles.csv"))
+        & ~pl.col("key").is_in(pl.concat([delta_keys.alias("key"), waiting.alias("key")]).implode()).fill_null(False)
         & ~((pl.col("file") == "roles.csv") & (pl.col("code") == "dangling-reference"))
     )
     return mark_as_earlier(carried, pl.lit(True))
