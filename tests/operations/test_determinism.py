@@ -1,4 +1,4 @@
-"""The same input gives the same bytes for any hash seed and any order of files or rows."""
+"""The same input gives the same bytes for any hash seed, any number of threads and any order of files or rows."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.support.rosters.bundles import bundle
 COMMAND = Path(sys.executable).with_name("reconciler")
 
 
-def seeded(project: Project, seed: str, *arguments: str | Path) -> str:
-    environment = {**os.environ, "PYTHONHASHSEED": seed}
+def seeded(project: Project, seed: str, *arguments: str | Path, threads: int = 4) -> str:
+    environment = {**os.environ, "PYTHONHASHSEED": seed, "POLARS_MAX_THREADS": str(threads)}
     done = subprocess.run(
         [COMMAND, "plan", "--store", project.store_url, "--format", "json", *arguments],
         capture_output=True,
@@ -49,7 +49,7 @@ def communities(project: Project, names: list[str]) -> None:
 
 
 @pytest.mark.slow
-def test_plan_is_the_same_bytes_under_any_hash_seed(project: Project) -> None:
+def test_plan_is_the_same_bytes_under_any_hash_seed_and_number_of_threads(project: Project) -> None:
     project.customer()
     project.customer("shelbyville", org=None)
     communities(project, ["b", "a", "c"])
@@ -58,7 +58,10 @@ def test_plan_is_the_same_bytes_under_any_hash_seed(project: Project) -> None:
     later = bundle(users=60).without_users(["u-0003", "u-0007"]).with_user("u-0011", email="x@example.com")
     path = later.with_user("u-0012", role="wizard").zip(project.folder / "two.zip")
 
-    texts = {timeless(seeded(project, seed, "springfield", "--zip", path)) for seed in ("0", "1", "4711")}
+    texts = {
+        timeless(seeded(project, seed, "springfield", "--zip", path, threads=threads))
+        for seed, threads in (("0", 1), ("1", 4), ("4711", 8))
+    }
     assert len(texts) == 1
     assert len({timeless(seeded(project, seed)) for seed in ("2", "3")}) == 1
 
