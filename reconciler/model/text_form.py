@@ -4,9 +4,10 @@ Equal-looking texts may have different code points: NFC and NFD, full-width lett
 characters that nobody sees, such as zero-width spaces, soft hyphens, byte order marks and marks of direction. Two forms
 make them equal, each for one text and for a column:
 
-- the visible form has no invisible character, plain spaces and composed letters (NFC). Keys, usernames and emails of a
-  roster are read in it. It looks like the text that was written.
-- the comparison form is NFKC besides. Usernames, identifiers, emails and names that have one are the same person's.
+- the visible form has no invisible characters, only plain spaces, and composed letters (NFC). It looks like the text
+  that was written. A roster's keys, usernames and emails are read in this form.
+- the comparison form is NFKC as well. Usernames, identifiers, emails and names count as equal if they have the same
+  comparison form.
 
 Names and titles are kept as written, since joiners and variation selectors are part of some names.
 """
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
     import polars as pl
 
 #: ranges of characters without a shape of their own: Default_Ignorable_Code_Point (Unicode, DerivedCoreProperties),
-#: controls of C1, annotation marks
+#: C1 controls, annotation marks
 _INVISIBLE_RANGES = (
     (0x80, 0x84), (0x86, 0x9F), (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5),
     (0x180B, 0x180F), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFE00, 0xFE0F),
     (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFB), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
 )  # fmt: skip
-#: ranges of characters that look like a space, besides U+0020 and those of ASCII
+#: ranges of characters that look like a space, other than U+0020 and ASCII white space
 _SPACE_RANGES = (
     (0x85, 0x85), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029), (0x202F, 0x202F),
     (0x205F, 0x205F), (0x2800, 0x2800), (0x3000, 0x3000),
@@ -41,7 +42,7 @@ def _build_class(ranges: tuple[tuple[int, int], ...]) -> str:
 _INVISIBLE = f"[{_build_class(_INVISIBLE_RANGES)}]"
 _OTHER_SPACE = f"[{_build_class(_SPACE_RANGES)}]"
 _SPACES = f"[ \t\n\r\x0b\x0c{_build_class(_SPACE_RANGES)}]+"
-#: a pattern of characters that nobody sees, and of spaces that are not U+0020; for polars too
+#: a pattern of characters that nobody sees, and of spaces that are not U+0020; it works in polars too
 HIDDEN = f"{_INVISIBLE}|{_OTHER_SPACE}"
 _HIDDEN_PATTERN = re.compile(HIDDEN)
 _INVISIBLE_PATTERN = re.compile(_INVISIBLE)
@@ -58,7 +59,7 @@ def make_visible_form(text: str) -> str:
 
 
 def make_comparison_form(text: str) -> str:
-    """Return a text in its comparison form: two texts with one form look the same."""
+    """Return a text in its comparison form: two texts with the same form look the same."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", _INVISIBLE_PATTERN.sub("", text))
     return _SPACES_PATTERN.sub(" ", text).strip(" ")
@@ -66,12 +67,12 @@ def make_comparison_form(text: str) -> str:
 
 def make_caseless_form(text: str) -> str:
     """Return the comparison form of a text without differences of letter case, for usernames and names."""
-    # A lowercase letter may have a composed form that its capital lacks.
+    # A lowercase letter may have a composed form that its uppercase letter lacks.
     return unicodedata.normalize("NFKC", make_comparison_form(text).lower())
 
 
 def make_visible_column(values: "pl.Series") -> "pl.Series":
-    """Return a column of text in its visible form; values without letters keep no character."""
+    """Return a column of text in its visible form; a value without visible characters becomes empty."""
 
     def convert(odd: "pl.Series") -> "pl.Series":
         plain = odd.str.replace_all(_INVISIBLE, "").str.replace_all(_OTHER_SPACE, " ")
@@ -103,12 +104,12 @@ def make_caseless_column(values: "pl.Series") -> "pl.Series":
 
 
 def is_ascii_column(values: "pl.Series") -> bool:
-    """Return whether every value is ASCII, at a tenth of the cost of a search."""
+    """Return whether every value is ASCII. This costs a tenth of a search."""
     return values.str.len_bytes().sum() == values.str.len_chars().sum()
 
 
 def _convert_odd_values(values: "pl.Series", pattern: str, convert: "Callable[[pl.Series], pl.Series]") -> "pl.Series":
-    """Convert the few values that a pattern finds: normalizing a column costs six times as much as searching it."""
+    """Convert only the values that match a pattern: normalizing a column costs six times as much as searching it."""
     is_odd = values.str.contains(pattern).fill_null(False)
     return values.clone().scatter(is_odd.arg_true(), convert(values.filter(is_odd)))
 

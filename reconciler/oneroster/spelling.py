@@ -1,7 +1,7 @@
 """Recognizes sourcedIds that look the same and have different code points, such as NFC and NFD of one letter.
 
-A sourcedId is opaque: two of one file that look alike are two records. But a file that has only one of them means the
-one that another file, or an earlier roster, has in another form.
+A sourcedId is opaque: if one file has two that look alike, they are two records. But if a file has only one of them, it
+means the record that another file, or an earlier roster, names in another form.
 """
 
 import polars as pl
@@ -10,9 +10,9 @@ from reconciler.model.text_form import is_ascii_column, make_visible_column
 
 
 def find_spellings(written: pl.Series, known: pl.Series) -> pl.DataFrame:
-    """Return `written` and `known` of keys that are written in another form than the known one that they look like.
+    """Return `written` and `known`: keys that look like a known key but have other code points, and that known key.
 
-    Only a key that is nowhere among the known ones, and whose visible form is unique on both sides, means another.
+    Only a key that is not among the known ones, and whose visible form is unique on both sides, is returned.
     """
     if is_ascii_column(written) and is_ascii_column(known):
         return pl.DataFrame(schema={"written": pl.String, "known": pl.String})
@@ -26,7 +26,7 @@ def find_spellings(written: pl.Series, known: pl.Series) -> pl.DataFrame:
 
 
 def replace_spellings(frame: pl.DataFrame, column: str, spellings: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame with the known keys instead of the written ones in a column."""
+    """Return the frame with the written keys in a column replaced by the known ones."""
     if not spellings.height:
         return frame
     return frame.with_columns(pl.col(column).replace(spellings["written"], spellings["known"]))

@@ -1,4 +1,4 @@
-"""Put the rooms together into one ASGI application."""
+"""Assemble the parts of the service into one ASGI application."""
 
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -53,7 +53,7 @@ def build_app(site: Site) -> Starlette:
         },
         lifespan=live,
     )
-    # Such a redirect repeats the Host header, and would send a signed form to wherever that says.
+    # A redirect repeats the Host header, and would send a signed form to whatever host that names.
     app.router.redirect_slashes = False
     return app
 

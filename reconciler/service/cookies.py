@@ -25,7 +25,7 @@ def name_cookie(place: Place, *, is_secure: bool) -> str:
 def build_cookie(place: Place, value: str, max_age: int, *, is_secure: bool) -> str:
     """Return a Set-Cookie header.
 
-    value: of a token, so nothing in it needs quoting. max_age: seconds; 0 deletes the cookie. Without TLS, a frame's
+    value: a token, so nothing in it needs quoting. max_age: seconds; 0 deletes the cookie. Without TLS, a frame's
     cookie is Lax too, because browsers take SameSite=None only with Secure.
     """
     same_site = "None" if place is Place.FRAME and is_secure else "Lax"
@@ -41,7 +41,7 @@ def build_cookie(place: Place, value: str, max_age: int, *, is_secure: bool) -> 
 def read_cookie(headers: Headers, place: Place, *, is_secure: bool) -> str:
     """Return the value of a cookie, empty if the browser sent none.
 
-    Cookies of other applications on the domain, which need not follow any standard, hide none of ours.
+    Cookies of other applications on the domain may follow no standard; they do not hide ours.
     """
     name = name_cookie(place, is_secure=is_secure)
     for header in headers.getlist("cookie"):

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from reconciler.service.site import Site
 from reconciler.store.service import DatabaseGoneError, RowsBusyError, visits
 
-#: Seconds between two deletions of one worker, more or less
+#: Approximate seconds between two deletions of one worker
 INTERVAL = 300.0
 
 _LOG = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ _LOG = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def forget_while_serving(site: Site) -> AsyncIterator[None]:
-    """Forget every few minutes what has expired, until the block ends."""
+    """Delete what has expired every few minutes, until the block ends."""
     task = asyncio.create_task(_forget_regularly(site))
     try:
         yield
@@ -31,7 +31,7 @@ async def forget_while_serving(site: Site) -> AsyncIterator[None]:
 
 async def _forget_regularly(site: Site) -> None:
     while True:
-        # Workers that begin together do not delete the same rows together.
+        # Workers that start at the same time do not delete the same rows at the same time.
         await asyncio.sleep(random.uniform(0.5, 1.5) * INTERVAL)
         try:
             await run_in_threadpool(visits.forget_expired, site.database, site.get_moment())

@@ -1,4 +1,4 @@
-"""Answer what fails: a calm page for people, a line without names in the log."""
+"""Answer requests that fail: a calm page for people, and a log line without names of people."""
 
 import logging
 import traceback
@@ -11,19 +11,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from reconciler.service.pages import Notice, render_notice
 from reconciler.store.service import DatabaseGoneError, RowsBusyError
 
-#: What is shown while an apply has the rows of a launch
+#: Shown while an apply locks the rows that a launch needs
 BUSY = Notice("One moment, please", ("Your school's list is being updated. Click the lesson again in a minute.",))
-#: What is shown while nothing can be looked up
+#: Shown while the database does not answer
 GONE = Notice("One moment, please", ("We cannot look anything up at the moment. Please try again in a minute.",))
 _BROKEN = Notice("Something went wrong", ("That was our fault, and it is in our log. Please try again.",))
-#: Files at the end of a traceback that the log names
+#: How many files at the end of a traceback the log names
 _NAMED_FILES = 6
 
 _LOG = logging.getLogger(__name__)
 
 
 class FailurePage:
-    """Middleware that answers what nobody expected: no traceback, no text of an exception, which may have names."""
+    """Middleware that answers unexpected exceptions with neither traceback nor exception text, which may have names."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,21 +1,21 @@
-"""Parse the body of a form, strictly: what two parsers could read in two ways is refused."""
+"""Parse the body of a form strictly: refuse what two parsers could read in two ways."""
 
 import re
 from enum import StrEnum
 from urllib.parse import unquote_to_bytes
 
-#: Bytes of one body. Long descriptions of courses, as LMSs send them, take a few thousand.
+#: Largest number of bytes of one body. Long descriptions of courses, as LMSs send them, take a few thousand.
 MAX_BODY = 65_536
 MAX_FIELDS = 250
-#: Bytes of a name as sent
+#: Largest number of bytes of a name as sent
 MAX_NAME = 255
-#: Bytes of a value as sent
+#: Largest number of bytes of a value as sent
 MAX_VALUE = 16_384
 #: The media type of the forms that are parsed here
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-#: Control characters other than tab and line ends, which a text field may contain
+#: Control characters, except tab and line ends: a text field may contain those
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 Fields = tuple[tuple[str, str], ...]

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: Scripts, styles and pictures come from this site alone, forms go to it alone. No page is in anybody's frame unless
-#: it says so itself.
+#: Scripts, styles and pictures come from this site alone, forms go to it alone. Nobody may show a page in a frame
+#: unless the page allows it.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
     " form-action 'self'; base-uri 'none'"
@@ -28,7 +28,7 @@ def build_policy(*, frame_ancestors: Iterable[str] = (), frames: Iterable[str] =
 
 
 def _make_source(url: str) -> str:
-    """Return a URL's origin in ASCII, as a policy has it; empty if that would change the policy around it."""
+    """Return a URL's origin in ASCII, as a policy writes it; empty if it would change the rest of the policy."""
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""
@@ -41,7 +41,7 @@ def _make_source(url: str) -> str:
 
 
 class ProtectiveHeaders:
-    """Middleware that adds to every answer what it does not set itself."""
+    """Middleware that adds to every answer the protective headers that the answer does not set itself."""
 
     def __init__(self, app: ASGIApp, *, is_secure: bool) -> None:
         self._app = app

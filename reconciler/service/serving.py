@@ -14,7 +14,7 @@ from reconciler.store.address import Address
 from reconciler.store.key import StoreKey
 from reconciler.store.service import ConfigurationCache, open_request_database
 
-#: Connections that wait to be accepted, when a whole school comes at eight
+#: Connections that may wait to be accepted, such as when a whole school signs in at eight
 BACKLOG = 2_048
 #: Seconds that running requests have to end when the server is stopped
 GRACE_SECONDS = 10
@@ -31,14 +31,14 @@ class ServeOptions:
     address: Address
     key: StoreKey = field(repr=False)
     workers: int = 1
-    #: addresses of proxies whose X-Forwarded-* headers are believed; nobody's by default
+    #: addresses of proxies whose X-Forwarded-* headers are trusted; none by default
     proxies: tuple[str, ...] = ()
 
 
 def serve(options: ServeOptions) -> None:
     """Serve until SIGTERM or SIGINT. Raises OSError if the address cannot be bound.
 
-    Workers are processes of their own, started anew and not forked: none of them ever has a second SQLite library.
+    Workers are spawned, not forked, so that no worker ever loads a second SQLite library.
     """
     config = uvicorn.Config(
         partial(_build_worker_app, options),
@@ -64,7 +64,7 @@ def serve(options: ServeOptions) -> None:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound, so that every worker accepts from it. Raises OSError."""
+    """Return a bound socket, from which every worker accepts connections. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family)
     try:

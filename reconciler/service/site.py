@@ -20,7 +20,7 @@ class Site:
     public_url: str
     database: RequestDatabase = field(repr=False)
     configurations: ConfigurationCache = field(repr=False)
-    #: of the store; recognizes erased people
+    #: the store's key, which recognizes erased people
     key: StoreKey = field(repr=False)
 
     @cached_property

@@ -3,16 +3,15 @@
 import re
 import unicodedata
 
-#: Characters that are not seen and change how their neighbors are: controls, bidirectional marks, zero-width ones,
-#: private ones and halves of surrogates. Joiners stay, which scripts of India and emoji need.
+#: Invisible characters that change how their neighbors look: controls, bidirectional marks, zero-width ones,
+#: private ones and halves of surrogates. Joiners stay, because Indian scripts and emoji need them.
 _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
 _JOINERS = "\u200c\u200d"
 _SPACE = re.compile(r"\s+")
 
 
 def clean_line(text: str, length: int) -> str:
-    """Return the text on one line, in normal form C, without characters that are not seen, of at most `length`
-    characters."""
+    """Return the text on one line, in normal form C, without invisible characters, cut to `length` characters."""
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
     if not (text.isascii() and text.isprintable()):

@@ -28,7 +28,7 @@ ID_DIGITS = 12
 
 @dataclass(frozen=True, slots=True)
 class StoreKey:
-    """The key that the store uses, with the other keys that are known beside it."""
+    """The key that the store uses, and the other keys that are known."""
 
     secret: bytes = field(repr=False)
     #: keys that the store had before, or will have next; they check and decrypt, and write nothing
@@ -117,9 +117,9 @@ class StoreKey:
 
 
 def parse_keys(text: str, source: str) -> StoreKey:
-    """Parse keys of 32 bytes in hex or base64, the first of which comes with the others.
+    """Return the first of several keys of 32 bytes in hex or base64, with the others.
 
-    Raises StoreProblem `store-key`, which names the source and never the text.
+    Raises StoreProblem `store-key`, which names the source but never the text.
     """
     first, *others = [_parse_key(word, source) for word in text.split() or [""]]
     return StoreKey(first.secret, tuple(others))
@@ -139,7 +139,7 @@ def _parse_key(text: str, source: str) -> StoreKey:
 
 
 def choose_key(keys: StoreKey, check: str) -> StoreKey | None:
-    """Return the one of several keys by whose `key_check` a store recognizes it, with the others; None if none is."""
+    """Return the key whose `key_check` the store has, with the others; None if no key matches."""
     chosen = next((key for key in keys.known if hmac.compare_digest(key.key_check, check)), None)
     if chosen is None:
         return None
@@ -171,10 +171,10 @@ def read_key(path: Path) -> StoreKey | None:
 
 
 def put_new_key_first(path: Path, keys: StoreKey) -> StoreKey:
-    """Put a new key in front of the keys of a file, and return it.
+    """Put a new key in front of the keys in a file, and return it.
 
-    The file is replaced as a whole, and is on the disk when this returns. Raises StoreProblem `store-key`; then the
-    file is as it was.
+    The file is replaced as a whole, and is on the disk when this returns. Raises StoreProblem `store-key`; the file is
+    then unchanged.
     """
     new = StoreKey(secrets.token_bytes(KEY_BYTES))
     partial = path.with_name(f".{path.name}.part")

@@ -1,4 +1,4 @@
-"""Finds people who would be new to a customer, but are another customer's with the same source already."""
+"""Finds people who would be new to a customer, but already belong to another customer with the same source."""
 
 from dataclasses import dataclass, field
 
@@ -7,11 +7,11 @@ import polars as pl
 from reconciler.model.ids import CustomerId
 from reconciler.planning.roster import normalize_name
 
-#: The largest share of people who may be new here and another customer's too, such as teachers of two institutions.
+#: The largest share of people who may be new here and belong to another customer, such as teachers at two schools.
 MAX_SHARED_PEOPLE = 0.05
 
-#: The columns by which people of two customers are the same. A sourcedId alone is not enough: two student information
-#: systems may both count from 1.
+#: The columns that must be equal, besides sourcedId, for people of two customers to be the same. A sourcedId
+#: alone is not enough: two student information systems may both count from 1.
 _NAMES = ("given_name", "family_name")
 _SCHEMA = pl.Schema(dict.fromkeys(("sourced_id", *_NAMES), pl.String()))
 
@@ -21,11 +21,11 @@ class OtherCustomer:
     """A customer that has the same source."""
 
     id: CustomerId
-    #: plain words for what both have in common
+    #: what both customers have in common, in plain words
     shared: str
     #: its active people
     people: pl.DataFrame
-    #: it has nobody yet, and will have the same roster as this customer
+    #: whether it has nobody yet, and will have the same roster as this customer
     gets_same_people: bool = False
 
 
@@ -45,16 +45,16 @@ class PeopleAcrossCustomers:
         return self.exceeds_limit(self.new.height)
 
     def exceeds_limit(self, number: int) -> bool:
-        """Return True if so many people are too many to be new here and another customer's."""
+        """Return True if this number of people is too many to be new here and belong to another customer."""
         return number > self.total * MAX_SHARED_PEOPLE
 
     def count_shared(self, other: OtherCustomer) -> int:
-        """Return the number of new people who are the other customer's: same sourcedId and same names."""
+        """Return the number of new people who belong to the other customer: same sourcedId and same names."""
         return _normalize(self.new).join(_normalize(other.people), on=_SCHEMA.names(), nulls_equal=True).height
 
 
 def find_new_people(desired: pl.DataFrame, live: pl.DataFrame) -> PeopleAcrossCustomers:
-    """Return the desired people with those who are not among the active ones of live."""
+    """Return the number of desired people, and those of them who are not among the active people of `live`."""
     known = live.filter(~pl.col("tombstoned"))["sourced_id"].drop_nulls()
     return PeopleAcrossCustomers(desired.height, desired.filter(~pl.col("sourced_id").is_in(known.implode())))
 

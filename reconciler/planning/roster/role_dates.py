@@ -1,7 +1,7 @@
 """Splits the roles of people by beginDate and endDate of roles.csv (OneRoster 1.2).
 
-A role is active from its first date to its last one. A person of whom every role has ended leaves; one of whom a role
-is yet to begin, and no other one is active, stays as they are until then.
+A role is active from its first date to its last one. A person whose roles have all ended leaves. A person who has no
+active role but has one that is yet to begin stays as they are until then.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from reconciler.planning.roster.quarantine import build_quarantine_rows
 
 #: Code of the rows of people whose role has not begun.
 ROLE_TO_COME = "role-to-come"
-#: The share of people whose roles have all ended from which the dates are doubtful enough for a warning.
+#: If at least this share of people have only roles that have ended, the dates are doubtful enough for a warning.
 _DOUBTFUL_SHARE = 0.5
 
 
@@ -24,9 +24,9 @@ _DOUBTFUL_SHARE = 0.5
 class DatedRoles:
     """The roles of one customer's people on a date."""
 
-    #: the active ones, and all of people who are marked as deleted
+    #: the active roles, and all roles of people who are marked as deleted
     roles: pl.DataFrame
-    #: sourcedIds of people of whom every role has ended
+    #: sourcedIds of people whose roles have all ended
     ended_people: pl.Series
     #: rows of people who have no active role yet (QUARANTINE_SCHEMA); they protect as quarantined rows do
     people_to_come: pl.DataFrame
@@ -36,8 +36,10 @@ class DatedRoles:
 def split_roles_by_date(
     roles: pl.DataFrame, users: pl.DataFrame, today: str | None, protected: pl.Series | None = None
 ) -> DatedRoles:
-    """Return the roles that are active on a date (YYYY-MM-DD; None: all). `roles` are one customer's; `protected` are
-    sourcedIds of people who have other rows, so that the end of these roles does not mean that they left.
+    """Return the roles that are active on a date (YYYY-MM-DD; None: all).
+
+    `roles` are one customer's; `protected` are sourcedIds of people who have other rows, so that the end of these
+    roles does not mean that they left.
 
     OneRoster's endDate is the first date after the role, but many exports give the last one, so a role counts as ended
     when both have passed. A role without a readable date, or whose dates contradict each other, counts as active.
@@ -79,9 +81,10 @@ def split_roles_by_date(
 
 
 def find_roles_elsewhere(roles: pl.DataFrame, own_orgs: pl.Series, today: str | None) -> pl.DataFrame:
-    """Return `user` and `org` of roles that have not ended on a date, of people whose roles in `own_orgs` have.
+    """Return `user` and `org` of the roles elsewhere of people whose roles in `own_orgs` have all ended on a date.
 
-    `roles` are those of the whole file."""
+    The returned roles have not ended. `roles` are those of the whole file.
+    """
     if today is None or not _has_dates(roles):
         return roles.select("user", "org").clear()
     lasting = roles.filter(~_is_ended(today))
@@ -91,7 +94,7 @@ def find_roles_elsewhere(roles: pl.DataFrame, own_orgs: pl.Series, today: str | 
 
 
 def _has_dates(roles: pl.DataFrame) -> bool:
-    # Rosters of 1.1 have no dates, and parsing takes time even then.
+    # OneRoster 1.1 has no dates, and parsing an empty column takes time too.
     return roles["begin_date"].null_count() + roles["end_date"].null_count() < 2 * roles.height
 
 
@@ -123,7 +126,7 @@ def _report_reversed(roles: pl.DataFrame) -> Iterator[Diagnostic]:
 
 
 def _report_ended(people: pl.DataFrame, total: int) -> Iterator[Diagnostic]:
-    """Report people of whom every role has ended; `total` is the number of all people of the customer."""
+    """Report people whose roles have all ended; `total` is the number of all people of the customer."""
     if not people.height:
         return
     who = "1 person has" if people.height == 1 else f"{people.height:,} of {total:,} people have"

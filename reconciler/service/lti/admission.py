@@ -20,7 +20,7 @@ from reconciler.store.service import (
     people,
 )
 
-#: How often a launch looks again when another one of the same person was quicker
+#: How often a launch tries again when another launch of the same person was quicker
 _ATTEMPTS = 3
 
 
@@ -34,7 +34,7 @@ class AdmissionProblem(StrEnum):
     UNKNOWN_LESSON = "unknown-lesson"
     SUSPENDED = "suspended"
     DELETED = "deleted"
-    #: nobody is known by this user_id, and no account is made by itself
+    #: nobody is known by this user_id, and this launch may not make an account
     ACCOUNT_NEEDED = "account-needed"
     #: the roster's account is bound to another person of the same LMS
     BOUND_OTHERWISE = "bound-otherwise"
@@ -115,7 +115,7 @@ def find_known(database: RequestDatabase, arrival: Arrival) -> Admission | None:
 def admit_unknown(database: RequestDatabase, key: StoreKey, arrival: Arrival) -> Admission:
     """Bind or make the account of a person whom this LMS did not send before.
 
-    key: of the store, by which it recognizes erased people. Raises AdmissionRefusal, and RowsBusyError if rows stay
+    key: the store's, which recognizes erased people. Raises AdmissionRefusal, and RowsBusyError if rows stay
     locked. Of several launches of one person at the same moment, one writes and the others find what it wrote.
     """
     for attempt in range(_ATTEMPTS):
@@ -142,12 +142,12 @@ def _bind_or_create(database: RequestDatabase, key: StoreKey, arrival: Arrival, 
 
 
 def _read_sourced_id(arrival: Arrival) -> str:
-    """Return the sourcedId that the LMS names the person by, in the form that the roster's have; empty for none."""
+    """Return the sourcedId that the LMS sends for the person, in the form that the roster's have; empty for none."""
     return make_visible_form(arrival.parameters.get("lis_person_sourcedid"))
 
 
 def _find_rostered(database: RequestDatabase, arrival: Arrival) -> people.Person | None:
-    """Return the person of the roster that the LMS names by sourcedId, whom it may be deleted."""
+    """Return the person of the roster whose sourcedId the LMS sends, deleted ones included; None if there is none."""
     sourced_id = _read_sourced_id(arrival)
     if not sourced_id or not arrival.customer.has_roster:
         return None

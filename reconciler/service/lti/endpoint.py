@@ -1,4 +1,4 @@
-"""Take the POST of an LMS, and lead the browser on to a GET (303), so that a reload does not launch again."""
+"""Take the POST of an LMS, and redirect the browser to a GET (303), so that a reload does not launch again."""
 
 import asyncio
 from collections.abc import Callable
@@ -35,12 +35,12 @@ from reconciler.service.work import run_quickly, run_waiting
 from reconciler.store.service import AppliedPlatform, RequestConnection, RowsBusyError, visits
 
 LAUNCH_PATH = "/lti/launch"
-#: How long the browser may take from the POST to the GET
+#: The time that the browser may take from the POST to the GET
 ARRIVAL_SPAN = timedelta(minutes=1)
 ARRIVAL_PURPOSE = "arrival"
 #: Seconds that a browser may take to send a launch
 BODY_SECONDS = 30.0
-#: A nonce is kept until no launch with its timestamp is let in any more.
+#: A nonce is kept until no launch with its timestamp is accepted anymore.
 _NONCE_SPAN = 2 * CLOCK_WINDOW + timedelta(minutes=1)
 
 
@@ -76,7 +76,7 @@ class _Refused(Exception):  # noqa: N818 - an outcome that a person reads, not a
 
 
 async def _receive(site: Site, request: Request) -> LaunchRequest:
-    """Return the launch of a request. Raises LaunchRefusal for a body that is too large, too slow or no form."""
+    """Return the launch of a request. Raises LaunchRefusal for a body that is too large, too slow or not a form."""
     try:
         check_form_type(request.headers.get("content-type", ""))
     except UnreadableFormError as problem:

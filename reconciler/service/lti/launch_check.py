@@ -31,38 +31,38 @@ _NOBODYS_SECRET = secrets.token_urlsafe(32)
 
 
 class LaunchProblem(StrEnum):
-    """Why a launch was refused. What people read is in the page of each."""
+    """Why a launch was refused. `pages` has the page that people read for each."""
 
-    #: the body is no form, or bigger than any
+    #: the body is not a form, or is larger than any that an LMS sends
     UNREADABLE = "unreadable"
     #: a decisive parameter was sent twice
     REPEATED = "repeated"
-    #: signed not at all, or not as OAuth 1.0 asks for
+    #: not signed, or not as OAuth 1.0 requires
     UNSIGNED = "unsigned"
     UNKNOWN_KEY = "unknown-key"
     WRONG_SIGNATURE = "wrong-signature"
     #: the signature is right for http, where ours is https, or the other way around
     WRONG_SCHEME = "wrong-scheme"
-    #: signed by a method that the platform may not use
+    #: signed with a method that the platform may not use
     WRONG_METHOD = "wrong-method"
     #: signed too long ago, or in the future
     EXPIRED = "expired"
     #: this very launch has arrived before
     REPLAYED = "replayed"
-    #: no LTI 1.1 launch
+    #: not an LTI 1.1 launch
     WRONG_MESSAGE = "wrong-message"
     #: a required parameter is missing or too long
     INCOMPLETE = "incomplete"
 
 
-#: What is answered alike, in text and time, because the difference would tell a stranger which keys exist.
+#: Problems that get the same answer after the same time, because the difference would tell a stranger which keys exist.
 INDISTINCT = frozenset(
     {LaunchProblem.UNKNOWN_KEY, LaunchProblem.WRONG_SIGNATURE, LaunchProblem.WRONG_SCHEME, LaunchProblem.WRONG_METHOD}
 )
 
 
 class LaunchRefusal(Exception):  # noqa: N818 - an outcome that a person reads, not a bug
-    """Raised for a launch that is not let in."""
+    """Raised for a launch that is not accepted."""
 
     def __init__(self, problem: LaunchProblem, detail: str = "", *, parameters: LaunchParameters | None = None) -> None:
         super().__init__(problem.value)
@@ -102,7 +102,7 @@ def read_launch(url: str, query: bytes, body: bytes) -> LaunchRequest:
     """Return a launch with its OAuth parameters.
 
     url: the public URL that the LMS was given. query: raw, without the question mark. Raises LaunchRefusal for a body
-    that is no form, decisive parameters that are sent twice, and a launch without a signature.
+    that is not a form, decisive parameters that are sent twice, and a launch without a signature.
     """
     try:
         query_fields, body_fields = parse_form(query), parse_form(body)
@@ -128,8 +128,8 @@ def read_launch(url: str, query: bytes, body: bytes) -> LaunchRequest:
 def check_launch(request: LaunchRequest, platform: PlatformSecrets | None, now: int) -> LaunchParameters:
     """Return what the launch says, if the platform signed it within the last minutes.
 
-    platform: None if nobody has the consumer key. now: seconds since 1970. Raises LaunchRefusal. That the nonce is new
-    remains to be checked, by whoever can keep it (RFC 5849, section 3.3).
+    platform: None if nobody has the consumer key. now: seconds since 1970. Raises LaunchRefusal. The
+    caller still has to check that the nonce is new (RFC 5849, section 3.3).
     """
     if platform is None:
         _check_signed(request, PlatformSecrets((_NOBODYS_SECRET,)))
@@ -197,7 +197,7 @@ def _switch_scheme(url: str) -> str:
 
 
 def _check_message(parameters: LaunchParameters) -> None:
-    """Raise LaunchRefusal unless this is a message of LTI 1.1 with what it has to say."""
+    """Raise LaunchRefusal unless this is an LTI 1.1 message with all required parameters, none of them too long."""
     if parameters.get("lti_version") not in VERSIONS:
         raise LaunchRefusal(LaunchProblem.WRONG_MESSAGE, "lti_version", parameters=parameters)
     if parameters.message_type not in (LAUNCH_MESSAGE, CONTENT_MESSAGE):

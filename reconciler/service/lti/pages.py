@@ -1,4 +1,4 @@
-"""Say to people why a launch opens no lesson, and what to do next."""
+"""Tell people why a launch opens no lesson, and what to do next."""
 
 from reconciler.service.lti.admission import AdmissionProblem
 from reconciler.service.lti.launch_check import INDISTINCT, LaunchProblem
@@ -67,8 +67,10 @@ _ADMISSIONS: dict[AdmissionProblem, tuple[str, tuple[str, ...]]] = {
 
 
 def build_launch_notice(problem: LaunchProblem) -> tuple[int, Notice]:
-    """Return the status and the page of a launch that is not genuine. Problems that would tell a stranger which keys
-    exist have the same ones."""
+    """Return the status and the page of a launch that is not genuine.
+
+    Problems that would tell a stranger which keys exist have the same status and page.
+    """
     shown = LaunchProblem.WRONG_SIGNATURE if problem in INDISTINCT else problem
     heading, text = _LAUNCHES[shown]
     is_unproven = shown in (LaunchProblem.WRONG_SIGNATURE, LaunchProblem.EXPIRED, LaunchProblem.REPLAYED)

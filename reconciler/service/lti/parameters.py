@@ -8,7 +8,7 @@ from reconciler.model.role import Role
 from reconciler.service.lti.roles import choose_role, parse_roles
 from reconciler.service.text import clean_line
 
-#: Characters of an ID that an LMS may send; the same bound as the store's columns
+#: Largest number of characters of an ID that an LMS may send; the same limit as the store's columns
 MAX_ID = 255
 MAX_NAME = 100
 MAX_TITLE = 200
@@ -23,7 +23,7 @@ class LaunchParameters:
     each property says. The claims of LTI 1.3 have the same names in another spelling, and can fill this value too.
     """
 
-    #: by parameter name, each of which was sent once
+    #: values by parameter name; each parameter was sent once
     values: Mapping[str, str]
 
     def get(self, name: str) -> str:
@@ -50,7 +50,7 @@ class LaunchParameters:
 
     @property
     def instance_guid(self) -> str:
-        """Return the LMS instance's name for itself. It proves nothing, and tells a copied LMS from the known one."""
+        """Return the LMS instance's name for itself. It proves nothing, but tells a copied LMS from the known one."""
         return self.get("tool_consumer_instance_guid")[:MAX_ID]
 
     @cached_property
@@ -81,7 +81,7 @@ class LaunchParameters:
 
     @property
     def full_name(self) -> str:
-        """Return the name to show, from the parts where the LMS sends no full one; empty if it sends none."""
+        """Return the name to show, built from its parts if the LMS sends no full name; empty if it sends none."""
         whole = clean_line(self.get("lis_person_name_full"), MAX_NAME)
         return whole or " ".join(part for part in (self.given_name, self.family_name) if part)
 
@@ -104,5 +104,5 @@ class LaunchParameters:
 
     @property
     def return_url(self) -> str:
-        """Return where the LMS wants people back. Only the caller knows which origins are the LMS's."""
+        """Return the URL to which the LMS wants people to return. The caller checks that its origin is the LMS's."""
         return self.get("launch_presentation_return_url")

@@ -18,11 +18,11 @@ _PRECEDENCE = (Role.TEACHER, Role.AIDE, Role.PARENT, Role.STUDENT)
 
 
 def parse_roles(text: str) -> frozenset[Role]:
-    """Return the roles in the course that the parameter `roles` names; unknown ones are passed over.
+    """Return the roles in the course that the parameter `roles` names; unknown ones are ignored.
 
-    A list separated by commas, of full URNs or of short names, which only context roles may have. A sub-role such as
-    `Instructor/PrimaryInstructor` counts as what stands before the slash. Roles in the institution or the system
-    (`urn:lti:instrole:`, `urn:lti:sysrole:`) say nothing about the course, and grant nothing.
+    It is a list of full URNs or short names, separated by commas; only context roles may have short names. A sub-role
+    such as `Instructor/PrimaryInstructor` counts as what stands before the slash. Roles in the institution or the
+    system (`urn:lti:instrole:`, `urn:lti:sysrole:`) say nothing about the course, and grant nothing.
     """
     found = set()
     for each in text.split(","):

@@ -27,7 +27,7 @@ def percent_encode(text: str) -> str:
 
 
 def normalize_url(url: str) -> str:
-    """Return the base string URI of RFC 5849, section 3.4.1.2: no query and fragment, no port that is the scheme's."""
+    """Return the base string URI of RFC 5849, section 3.4.1.2: no query, no fragment and no default port."""
     parts = urlsplit(url)
     scheme, host = parts.scheme.lower(), parts.netloc.rpartition("@")[2].lower()
     default_port = {"http": ":80", "https": ":443"}.get(scheme)
@@ -46,7 +46,7 @@ def build_base_string(method: str, base_url: str, parameters: Iterable[tuple[str
         (percent_encode(name), percent_encode(value)) for name, value in parameters if name != "oauth_signature"
     )
     text = "&".join([f"{name}={value}" for name, value in pairs])
-    # What is encoded already has nothing else that a second encoding would change.
+    # The pairs are already encoded, so a second encoding changes only these characters.
     encoded = text.replace("%", "%25").replace("=", "%3D").replace("&", "%26")
     return f"{method.upper()}&{percent_encode(base_url)}&{encoded}"
 

@@ -46,7 +46,7 @@ def render_notice(notice: Notice, *, status: int = 200, frame_ancestors: Iterabl
 
 
 def set_static_path(path: str) -> None:
-    """Let every page find style sheets below a path."""
+    """Make every page load its style sheets from below a path."""
     _load_environment().globals["static"] = path
 
 

@@ -29,7 +29,7 @@ def build_arrival_endpoint(site: Site) -> Endpoint:
 
     async def arrive(request: Request) -> Response:
         if request.method == "HEAD":
-            # Whoever only looks whether the page is there does not use up the arrival.
+            # A request that only checks whether the page exists does not use up the arrival.
             raise HTTPException(405, headers={"Allow": "GET"})
         begun = await run_quickly(site, lambda: _begin(site, request.path_params["token"], request.headers))
         if begun is None:
@@ -69,7 +69,7 @@ def build_library_endpoint(site: Site) -> Endpoint:
 
 
 def _choose_places(headers: Headers) -> tuple[Place, ...]:
-    """Return where a session begins: in the frame or the tab that the browser names, in both if it names none."""
+    """Return where a session begins: in the frame or the tab that the browser names, or in both if it names neither."""
     if is_framed(headers):
         return (Place.FRAME,)
     return (Place.TAB,) if headers.get("sec-fetch-dest") == "document" else (Place.FRAME, Place.TAB)
@@ -108,7 +108,7 @@ def _end_former(
     places: tuple[Place, ...],
     moment: Moment,
 ) -> None:
-    """End the browser's sessions that new ones replace, and those of whoever used it before."""
+    """End the browser's sessions that new ones replace, and those of other people who used it before."""
     for place in Place:
         token = read_cookie(headers, place, is_secure=site.is_secure)
         former = visits.find_session(connection, token, moment) if token else None

@@ -37,7 +37,7 @@ def is_framed(headers: Headers) -> bool:
 
 
 def find_reader(site: Site, headers: Headers) -> Reader | None:
-    """Return who reads, or None if nobody is signed in, or no longer may be. In a frame, its own session comes first.
+    """Return who reads, or None if nobody is signed in or may stay signed in. A frame's own session comes first.
 
     An account that was deleted, suspended or merged, a deactivated customer, a removed LMS and an ended license end the
     session at this request, whoever changed them.
@@ -53,7 +53,7 @@ def find_reader(site: Site, headers: Headers) -> Reader | None:
 
 
 def resolve_session(site: Site, session: visits.Session, place: Place) -> Reader | None:
-    """Return who reads in a session, None if account, customer, LMS or license no longer allow it."""
+    """Return who reads in a session, or None if account, customer, LMS or license no longer allow it."""
     customer = site.configurations.find_customer(session.data["customer"])
     community = customer.communities.get(session.data["community"]) if customer is not None else None
     if customer is None or community is None or not customer.is_active:

@@ -19,7 +19,7 @@ from reconciler.store.service.statement import build_statement
 
 #: Customers that are kept; each takes a few kilobytes.
 MAX_CUSTOMERS = 2_000
-#: Below this path of a customer's document lie the secrets of a platform.
+#: The path in a customer's document below which a platform's secrets are.
 _PLATFORM_PATH = "lti.platforms"
 
 _FIND_PLATFORM = build_statement(
@@ -47,8 +47,8 @@ _READ_SECRETS = build_statement(
     " WHERE customer_id = :customer AND path LIKE 'lti.platforms.%' AND ciphertext IS NOT NULL"
 )
 
-#: The last run and the number of foreign writes of a customer, and those of the shared catalog: as long as they stay,
-#: the customer's configuration does.
+#: The last run and the number of foreign writes of a customer, and those of the shared catalog: as long as these
+#: numbers stay the same, so does the customer's configuration.
 Version = tuple[int, ...]
 
 _LOG = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class AppliedPlatform:
     community: str | None
     #: current and, while the LMS is switched over, previous secret
     secrets: tuple[str, ...]
-    #: a secret cannot be decrypted, so nothing that the LMS signs can be checked
+    #: whether a secret cannot be decrypted, so nothing that the LMS signs can be checked
     is_unreadable: bool
     origins: tuple[str, ...]
 
@@ -97,7 +97,7 @@ class AppliedLesson:
     id: str
     title: str
     url: str
-    #: a lesson of the shared catalog, which communities have by naming it
+    #: whether it is in the shared catalog, which communities have by naming it
     is_shared: bool
 
 
@@ -111,11 +111,11 @@ class AppliedCustomer:
     is_active: bool
     timezone: str
     has_roster: bool
-    #: an e-mail address or URL of whom to ask
+    #: whom to ask: an e-mail address or a URL
     support: str
     platforms: Mapping[str, AppliedPlatform]
     communities: Mapping[str, AppliedCommunity]
-    #: shared lessons and the customer's own, which win
+    #: shared lessons and the customer's own; its own replace shared ones of the same ID
     lessons: Mapping[str, AppliedLesson]
 
     def list_lessons(self, community: AppliedCommunity) -> tuple[AppliedLesson, ...]:
@@ -128,7 +128,7 @@ class AppliedCustomer:
         return tuple(sorted(chosen, key=lambda each: (each.title, each.id)))
 
     def find_lesson(self, community: AppliedCommunity, lesson: str) -> AppliedLesson | None:
-        """Return a lesson of a community, None if it has none of this ID."""
+        """Return a lesson of a community, or None if it has none with this ID."""
         found = self.lessons.get(lesson)
         if found is None:
             return None
@@ -137,7 +137,7 @@ class AppliedCustomer:
 
 
 class ConfigurationCache:
-    """The applied configuration of the customers that people lately arrived from.
+    """The applied configuration of the customers whose people arrived most recently.
 
     A customer is read again once its version differs, so that an apply counts from the next request on. Safe to use
     from several threads.
@@ -160,7 +160,7 @@ class ConfigurationCache:
         return (customer, platform) if platform is not None else None
 
     def find_customer(self, number: CustomerNumber) -> AppliedCustomer | None:
-        """Return a customer, None if it was removed."""
+        """Return a customer, or None if it was removed."""
         rows = self._database.fetch(_READ_VERSION, {"customer": number})
         return self._get_customer(number, tuple(rows[0])) if rows else None
 

@@ -1,4 +1,4 @@
-"""Describe a store as requests use it, whichever database it is on."""
+"""Describe a store as requests use it, on either database."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -9,7 +9,7 @@ from reconciler.store.service.statement import Statement
 Row = tuple[Any, ...]
 Parameters = Mapping[str, object]
 
-#: Seconds that a request waits for rows that somebody else is writing, before it answers that people try again
+#: Seconds that a request waits for rows that somebody else is writing, before it tells people to try again
 MAX_WAIT = 2.0
 
 
@@ -42,11 +42,13 @@ class RequestDatabase(Protocol):
     is_local: bool
 
     def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row]:
-        """Return all rows of one statement that reads, or that writes to volatile tables alone, in a transaction of its
-        own. Never waits for an apply."""
+        """Return all rows of a statement, in a transaction of its own. Never waits for an apply.
+
+        The statement reads, or writes to volatile tables alone.
+        """
 
     def open_transaction(self, *, durable: bool = True) -> AbstractContextManager[RequestConnection]:
-        """Open a transaction that ends with the block, and is rolled back by an exception.
+        """Open a transaction that is committed at the end of the block, or rolled back on an exception.
 
         durable: whether it writes to tables that must not be lost; on SQLite it then waits for a running apply. Raises
         RowsBusyError.

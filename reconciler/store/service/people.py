@@ -15,9 +15,9 @@ from reconciler.store.service.statement import build_statement
 
 #: The source that membership rows of launches name
 LAUNCH_SOURCE = "lti"
-#: A launch waits for the last seats only if fewer than this are left: until then no two launches can take the same one.
+#: A launch waits for the last seats only if fewer than this are left: with more left, no two can take the same one.
 CONTESTED_SEATS = 64
-#: Sign-in names that are tried with a number before a random one
+#: How many numbered sign-in names are tried before a random one
 _NUMBERED_NAMES = 20
 
 _PERSON_COLUMNS = (
@@ -65,7 +65,7 @@ _COUNT_MEMBERS = build_statement(
     "SELECT count(DISTINCT m.account_id) FROM memberships m JOIN accounts a ON a.id = m.account_id"
     " WHERE m.community_id = :community AND a.tombstoned_at IS NULL AND a.status = 'active'"
 )
-#: What binds one account at the same moment waits for each other, so that it holds one user_id per platform.
+#: Transactions that bind the same account wait for each other, so that it has at most one user_id per platform.
 _CONTEST_ACCOUNT = build_statement(
     "SELECT 1", postgresql="SELECT pg_advisory_xact_lock(1919247207, CAST(:account % 2147483647 AS integer))"
 )
@@ -94,13 +94,13 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
-    """What a launch says of a person who is to get an account."""
+    """What a launch says about a person who will get an account."""
 
     given_name: str
     family_name: str
     email: str
     role: Role
-    #: an idea for the sign-in name; letters and digits of it are used
+    #: a suggestion for the sign-in name, of which letters and digits are used
     name: str
 
 
@@ -110,7 +110,7 @@ def name_lti_issuer(customer: CustomerId, platform: str) -> str:
 
 
 def find_linked_person(database: RequestDatabase | RequestConnection, issuer: str, subject: str) -> Person | None:
-    """Return the person that an issuer's subject is bound to, deleted ones included; None if nobody is."""
+    """Return the person that an issuer's subject is bound to, deleted ones included; None if there is none."""
     return _get_only(database.fetch(_FIND_LINKED, {"issuer": issuer, "subject": subject}))
 
 
@@ -134,7 +134,7 @@ def find_rostered_person(
 
 
 def is_erased(database: RequestDatabase, key: StoreKey, number: CustomerNumber, sourced_id: str) -> bool:
-    """Return whether the customer's person of this sourcedId was erased and must not return."""
+    """Return whether the customer's person with this sourcedId was erased and must not return."""
     traces = list_anonymous_records(key, number, SourcedId(sourced_id))
     return any(database.fetch(_FIND_ERASED, {"customer": number, "trace": trace}) for trace in traces)
 
@@ -164,7 +164,7 @@ def bind_person(connection: RequestConnection, number: CustomerNumber, issuer: s
 
 
 def take_seat(connection: RequestConnection, community: int, seats: int) -> bool:
-    """Return whether a community has a seat for one more member, which stays free until the transaction ends."""
+    """Return whether a community has a seat for one more member, and keep it free until the transaction ends."""
     facts = {"community": community}
     taken = int(connection.fetch(_COUNT_MEMBERS, facts)[0][0])
     if seats - taken > CONTESTED_SEATS:

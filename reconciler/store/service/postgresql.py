@@ -1,4 +1,4 @@
-"""Serve requests from a store on PostgreSQL, by a pool of psycopg connections."""
+"""Serve requests from a store on PostgreSQL, with a pool of psycopg connections."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -21,9 +21,9 @@ from reconciler.store.service.statement import Statement
 
 #: Connections of one worker; a request holds one for less than a millisecond.
 MAX_CONNECTIONS = 8
-#: Those that may write durable rows, and wait for an apply meanwhile; the others are left to who only reads
+#: Connections that may write durable rows, and so may wait for an apply; the others are left for reading
 MAX_WRITERS = 4
-#: Seconds in which the server has to answer at all
+#: Seconds that a request waits for a connection
 CONNECT_SECONDS = 10.0
 
 PooledConnection = psycopg.Connection[Row]
@@ -97,5 +97,5 @@ def _translate_errors() -> Iterator[None]:
     except (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure):
         raise RowsBusyError from None
     except (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction) as problem:
-        # Also a pool whose connections are all in use for too long
+        # This includes a pool whose connections are all in use for too long.
         raise DatabaseGoneError(type(problem).__name__) from None

@@ -1,8 +1,8 @@
-"""Serve requests from a store on SQLite, by Python's sqlite3 alone.
+"""Serve requests from a store on SQLite, with Python's sqlite3 alone.
 
-The durable and the volatile file have a pool of connections each: threads come and go. A volatile one sees the durable
-tables too, attached read-only, so that one statement finds a person and begins a session: it takes no lock on the
-durable file.
+The durable and the volatile file have a pool of connections each, because threads come and go. A connection to
+the volatile file sees the durable tables too, attached read-only, so that one statement finds a person and begins a
+session without a lock on the durable file.
 """
 
 import sqlite3
@@ -28,7 +28,7 @@ _CACHED_STATEMENTS = 256
 #: Connections to each file that stay open between requests
 MAX_IDLE = 8
 
-#: Names of errors of a file that is missing, full, read-only or damaged
+#: Names of the errors for a file that is missing, full, read-only or damaged
 _GONE = tuple(f"SQLITE_{each}" for each in ("CANTOPEN", "IOERR", "FULL", "READONLY", "CORRUPT", "NOTADB", "PERM"))
 
 

@@ -1,4 +1,4 @@
-"""Hold SQL for requests in the spelling of each database, converted once."""
+"""Hold SQL for requests in the syntax of each database, converted once."""
 
 import re
 from dataclasses import dataclass

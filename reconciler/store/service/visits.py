@@ -14,7 +14,7 @@ from reconciler.model.moment import add_span
 from reconciler.store.service.database import RequestConnection, RequestDatabase
 from reconciler.store.service.statement import build_statement
 
-#: Bytes of a token; its text is longer by a third
+#: Bytes of a token; its text is a third longer
 _TOKEN_BYTES = 32
 
 _ADD_NONCE = build_statement(
@@ -63,7 +63,7 @@ def hash_token(token: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody who is signed in in a browser."""
+    """The session of somebody who is signed in, in one browser."""
 
     account: int
     data: Mapping[str, Any]
@@ -92,7 +92,7 @@ def issue_token(
 
 
 def redeem_token(connection: RequestConnection, purpose: str, token: str, now: Moment) -> Mapping[str, Any] | None:
-    """Return the data of a token and forget it; None if it is unknown, used, of another purpose or expired."""
+    """Return the data of a token and forget it; None if it is unknown, used, for another purpose or expired."""
     rows = connection.fetch(_TAKE_TOKEN, {"hash": hash_token(token), "purpose": purpose})
     if not rows or rows[0][1] <= now:
         return None
@@ -124,7 +124,7 @@ def begin_session(
 
 
 def find_session(database: RequestDatabase | RequestConnection, token: str, now: Moment) -> Session | None:
-    """Return the session of a cookie's value, None if there is none or it has ended."""
+    """Return the session of a cookie's value, or None if there is none or it has ended."""
     rows = database.fetch(_FIND_SESSION, {"hash": hash_token(token), "now": now})
     return Session(rows[0][0], orjson.loads(rows[0][1]), rows[0][2], rows[0][3]) if rows else None
 
