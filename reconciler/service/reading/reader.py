@@ -1,10 +1,10 @@
 """Find out who reads: the session of a frame or of a tab, as long as account, customer and license are in order."""
 
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 from starlette.datastructures import Headers
 
+from reconciler import clock
 from reconciler.service.cookies import Place, read_cookie
 from reconciler.service.site import Site
 from reconciler.store.service import AppliedCommunity, AppliedCustomer, people, visits
@@ -61,7 +61,7 @@ def resolve_session(site: Site, session: visits.Session, place: Place) -> Reader
     platform = customer.platforms.get(session.data.get("platform", ""))
     if session.data.get("platform") and platform is None:
         return None
-    if not community.is_open(site.get_time().astimezone(ZoneInfo(customer.timezone)).date().isoformat()):
+    if not community.is_open(clock.get_current_day(customer.timezone)):
         return None
     person = None
     if session.account:
