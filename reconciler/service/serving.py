@@ -22,11 +22,8 @@ GRACE_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """Where and how to serve a store, which must exist and be up to date."""
+    """How to serve a store, which must exist and be up to date."""
 
-    host: str
-    #: 0 for any free one
-    port: int
     public_url: str
     address: Address
     key: StoreKey = field(repr=False)
@@ -35,16 +32,14 @@ class ServeOptions:
     proxies: tuple[str, ...] = ()
 
 
-def serve(options: ServeOptions) -> None:
-    """Serve until SIGTERM or SIGINT. Raises OSError if the address cannot be bound.
+def serve(options: ServeOptions, bound: socket.socket) -> None:
+    """Serve on a bound socket until SIGTERM or SIGINT.
 
     Workers are spawned, not forked, so that no worker ever loads a second SQLite library.
     """
     config = uvicorn.Config(
         partial(_build_worker_app, options),
         factory=True,
-        host=options.host,
-        port=options.port,
         loop="uvloop",
         http="httptools",
         ws="none",
@@ -59,8 +54,7 @@ def serve(options: ServeOptions) -> None:
         forwarded_allow_ips=list(options.proxies),
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    with bind(options.host, options.port) as bound:
-        Multiprocess(config, sockets=[bound]).run()
+    Multiprocess(config, sockets=[bound]).run()
 
 
 def bind(host: str, port: int) -> socket.socket:

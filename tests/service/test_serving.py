@@ -135,6 +135,6 @@ def test_a_port_that_is_taken_is_said_in_words(make_school: MakeSchool, project:
     prepare(make_school)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         result = project.run("serve", "--env", ENVIRONMENT, "--port", str(taken.getsockname()[1]))
-    assert result.code == 1
+    assert (result.code, result.out) == (1, "")
     assert "Address already in use [address-in-use]" in result.err
     assert "Traceback" not in result.err

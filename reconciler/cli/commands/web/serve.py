@@ -8,7 +8,7 @@ from reconciler.config.fields import is_web_url
 from reconciler.model.diagnostic import Refusal, build_error
 from reconciler.operations.location import Location
 from reconciler.operations.sync import open_applied_workspace
-from reconciler.service.serving import ServeOptions
+from reconciler.service.serving import ServeOptions, bind
 from reconciler.service.serving import serve as run_server
 
 MAX_PORT = 65_535
@@ -49,12 +49,9 @@ def serve(
     """
     workspace = open_applied_workspace(location)
     url = public_url or workspace.public_url
-    options = ServeOptions(
-        host, port, url, workspace.store.address, workspace.store.key, workers=workers, proxies=proxies
-    )
-    click.echo(f"{url} on {host}:{port}, {workspace.store.address}. Stop with Ctrl-C.")
+    options = ServeOptions(url, workspace.store.address, workspace.store.key, workers=workers, proxies=proxies)
     try:
-        run_server(options)
+        bound = bind(host, port)
     except OSError as problem:
         error = build_error(
             "address-in-use",
@@ -63,4 +60,7 @@ def serve(
             "Choose another --port, or stop the program that uses it.",
         )
         raise Refusal([error]) from None
+    with bound:
+        click.echo(f"{url} on {host}:{port}, {workspace.store.address}. Stop with Ctrl-C.")
+        run_server(options, bound)
     return ExitCode.DONE
