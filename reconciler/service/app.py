@@ -69,7 +69,7 @@ async def _answer_missing(request: Request, problem: Exception) -> Response:
 async def _answer_wrong_method(request: Request, problem: Exception) -> Response:
     notice = Notice("There is no such page", ())
     if request.scope["path"].startswith(LAUNCH_PATH):
-        text = ("This address is for an LMS, which sends you here with a signed form.",)
+        text = ("This address works only from your LMS, which sends you here with a signed form.",)
         notice = Notice("Click the lesson in your LMS", text)
     answer = render_notice(notice, status=405)
     answer.headers.update(getattr(problem, "headers", None) or {})

@@ -21,26 +21,26 @@ _LAUNCHES: dict[LaunchProblem, tuple[str, tuple[str, ...]]] = {
         "Click the lesson in your LMS again",
         ("This click is more than five minutes old, or a clock is wrong.",),
     ),
-    LaunchProblem.REPLAYED: ("Click the lesson in your LMS again", ("Each click opens the lesson once.",)),
+    LaunchProblem.REPLAYED: ("Click the lesson in your LMS again", ("Each click opens the lesson only once.",)),
     LaunchProblem.WRONG_MESSAGE: (
         "Your LMS speaks another version of LTI",
-        ("This address takes launches of LTI 1.1.",),
+        ("This address accepts only LTI 1.1 launches.",),
     ),
     LaunchProblem.INCOMPLETE: ("This link is incomplete", ("Your LMS left out something that every launch needs.",)),
 }
 _ADMISSIONS: dict[AdmissionProblem, tuple[str, tuple[str, ...]]] = {
     AdmissionProblem.CUSTOMER_INACTIVE: (
         "Your school is not using this library at the moment",
-        ("Nothing is lost: your work is here again when your school is.",),
+        ("Nothing is lost: your work will be here when your school returns.",),
     ),
     AdmissionProblem.LICENSE_MISSING: ("Your school has no license for this link", ()),
     AdmissionProblem.LICENSE_ENDED: (
         "Your school's license does not cover today",
-        ("Nothing is lost: your work is here again when the license is renewed.",),
+        ("Nothing is lost: your work will be here again when the license is renewed.",),
     ),
     AdmissionProblem.NO_SEAT: (
-        "All places are taken",
-        ("Your school has as many readers as its license allows.",),
+        "No places are left",
+        ("Your school already has as many readers as its license allows.",),
     ),
     AdmissionProblem.UNKNOWN_LESSON: (
         "There is no such lesson",
@@ -49,19 +49,19 @@ _ADMISSIONS: dict[AdmissionProblem, tuple[str, tuple[str, ...]]] = {
     AdmissionProblem.SUSPENDED: ("Your account is suspended", ("Your work is kept.",)),
     AdmissionProblem.DELETED: (
         "Your account was removed",
-        ("Your school's list of people no longer has you. If that is wrong, your school can bring you back.",),
+        ("You are no longer on your school's list. If that is wrong, ask your school to add you again.",),
     ),
     AdmissionProblem.ACCOUNT_NEEDED: (
         "You need an account",
-        ("Your school does not make accounts by itself.",),
+        ("Your school does not create accounts automatically. Ask your school for one.",),
     ),
     AdmissionProblem.BOUND_OTHERWISE: (
-        "Somebody else arrives as you",
+        "Your account is linked to somebody else",
         ("Your account is linked to another person of the same LMS, so we do not open it.",),
     ),
     AdmissionProblem.PASSWORD_NEEDED: (
         "Log in once to link your account",
-        ("Your account has a password. Log in with it, and your LMS opens it from then on.",),
+        ("Your account has a password. Log in with it once; after that, your LMS opens your account.",),
     ),
 }
 

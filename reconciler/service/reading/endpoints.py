@@ -21,7 +21,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 _CLICK_AGAIN = Notice("Click the lesson in your LMS again", ("Your browser did not keep you signed in on this page.",))
 _SIGNED_OUT = Notice("You are not signed in", ("Click a lesson in your LMS to sign in.",))
-_NO_LESSON = Notice("There is no such lesson", ("Your school does not have it, or no longer.",))
+_NO_LESSON = Notice("There is no such lesson", ("Your school does not have it, or no longer has it.",))
 
 
 def build_arrival_endpoint(site: Site) -> Endpoint:

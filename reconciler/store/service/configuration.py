@@ -88,6 +88,10 @@ class AppliedCommunity:
         """Return whether the license covers a day, `YYYY-MM-DD`."""
         return self.starts <= day <= self.ends
 
+    def has_lesson(self, lesson: "AppliedLesson") -> bool:
+        """Return whether people of the community may read a lesson of the customer or of the shared catalog."""
+        return not lesson.is_shared if self.lessons is None else lesson.id in self.lessons
+
 
 @dataclass(frozen=True, slots=True)
 class AppliedLesson:
@@ -120,20 +124,13 @@ class AppliedCustomer:
 
     def list_lessons(self, community: AppliedCommunity) -> tuple[AppliedLesson, ...]:
         """Return the lessons of a community by title."""
-        chosen = [
-            each
-            for each in self.lessons.values()
-            if (not each.is_shared if community.lessons is None else each.id in community.lessons)
-        ]
+        chosen = (each for each in self.lessons.values() if community.has_lesson(each))
         return tuple(sorted(chosen, key=lambda each: (each.title, each.id)))
 
     def find_lesson(self, community: AppliedCommunity, lesson: str) -> AppliedLesson | None:
         """Return a lesson of a community, or None if it has none with this ID."""
         found = self.lessons.get(lesson)
-        if found is None:
-            return None
-        has_it = not found.is_shared if community.lessons is None else lesson in community.lessons
-        return found if has_it else None
+        return found if found is not None and community.has_lesson(found) else None
 
 
 class ConfigurationCache:

@@ -30,7 +30,7 @@ def _check_public_url(context: click.Context, parameter: click.Parameter, value:
     "--public-url",
     metavar="URL",
     callback=_check_public_url,
-    help="Where people reach the application.  [default: of reconciler.yaml]",
+    help="Where people reach the application.  [default: from reconciler.yaml]",
 )
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Worker processes.")
 @click.option(
@@ -38,14 +38,14 @@ def _check_public_url(context: click.Context, parameter: click.Parameter, value:
     "proxies",
     multiple=True,
     metavar="ADDRESS",
-    help="A proxy whose X-Forwarded-For is believed. Repeat for several.",
+    help="A proxy whose X-Forwarded-For header is trusted. Repeat the option for several.",
 )
 def serve(
     location: Location, host: str, port: int, public_url: str | None, workers: int, proxies: tuple[str, ...]
 ) -> ExitCode:
     """Serve people who arrive from an LMS, using the last applied settings.
 
-    Stops at Ctrl-C or SIGTERM, after running requests are answered.
+    Stops on Ctrl-C or SIGTERM, after it has answered the running requests.
     """
     workspace = open_applied_workspace(location)
     url = public_url or workspace.public_url
